@@ -1,0 +1,39 @@
+// sqlite.h - the embedded store: one SQLite database in WAL mode, synchronous=FULL.
+//
+// A writer thread commits; while one commit runs, all that arrives becomes the next one.
+// The hot path appends to one journal in order of arrival; rows are filed by list in the
+// background, in slices of at most 5 ms. DESIGN 5 has the rules, docs/STORAGE.md the
+// schema.
+#ifndef TM_STORE_SQLITE_H
+#define TM_STORE_SQLITE_H
+
+#include "store/store.h"
+
+typedef struct tm_sqlite_options {
+    const char *path; // borrows; of the database file, created if missing
+    bool
+        read_only; // for log, state, verify beside a running daemon: no lock is taken
+} tm_sqlite_options;
+
+// tm_sqlite_open - open or create. gives: tm_store_close.
+//   problem   receives a sentence for people on failure: at most 255 bytes and a NUL
+// TM_E_FORMAT: the schema is newer than this build. TM_E_STATE: another daemon has it
+// open, a pragma did not take, or the file is on a network filesystem. TM_E_IO,
+// TM_E_CORRUPT: as SQLite says.
+TM_MUST_USE tm_status tm_sqlite_open(const tm_sqlite_options *options,
+                                     tm_store **store, char problem[256]);
+
+// tm_sqlite_backup - VACUUM INTO `target`, which must not exist; while a daemon runs.
+//   progress   called now and then with bytes written and expected; may be NULL
+TM_MUST_USE tm_status tm_sqlite_backup(const char *path, const char *target,
+                                       void (*progress)(void *context,
+                                                        uint64_t done,
+                                                        uint64_t total),
+                                       void *context, char problem[256]);
+
+// tm_sqlite_restore - replace the database, its -wal and its -shm by `source`, which is
+// checked first (integrity, schema). TM_E_STATE: a daemon runs on `path`.
+TM_MUST_USE tm_status tm_sqlite_restore(const char *source, const char *path,
+                                        char problem[256]);
+
+#endif
