@@ -1,0 +1,23 @@
+# tm_room(NAME [ROOMS room...] [LIBRARIES library...])
+#
+# The library tm_NAME from src/NAME/*.c. A room without sources yet is a library that
+# only passes on what it depends on, so that adding the first file needs no edit here.
+function(tm_room name)
+    cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
+    # The door to JavaScript and its memory functions belong to core.wasm alone, and
+    # main.c to the program: the tests bring their own main.
+    list(REMOVE_ITEM sources
+         ${CMAKE_SOURCE_DIR}/src/client/wasm.c ${CMAKE_SOURCE_DIR}/src/client/rt.c
+         ${CMAKE_SOURCE_DIR}/src/cmd/main.c)
+    set(kind PUBLIC)
+    if(sources)
+        add_library(tm_${name} STATIC ${sources})
+    else()
+        add_library(tm_${name} INTERFACE)
+        set(kind INTERFACE)
+    endif()
+    list(TRANSFORM ROOM_ROOMS PREPEND tm_)
+    target_include_directories(tm_${name} ${kind} ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(tm_${name} ${kind} ${ROOM_ROOMS} ${ROOM_LIBRARIES})
+endfunction()

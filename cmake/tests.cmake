@@ -1,0 +1,67 @@
+# Tests: each tests/<room>/test_*.c is one cmocka program; the other .c files of the
+# directory are helpers compiled into every program of that room; fuzz_*.c are fuzz
+# targets, built in the preset `fuzz` instead. All run in the source directory, so that
+# vectors are read by their path in the repository.
+enable_testing()
+
+if(NOT TM_WASI AND NOT TM_FUZZ)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+    pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson) # an oracle, only here
+    set(test_libraries PkgConfig::CMOCKA PkgConfig::JANSSON)
+endif()
+
+# tm_tests(ROOM [library...]) - beside tm_ROOM itself.
+function(tm_tests room)
+    set(directory ${CMAKE_SOURCE_DIR}/tests/${room})
+    file(GLOB sources CONFIGURE_DEPENDS ${directory}/*.c)
+    set(tests ${sources})
+    list(FILTER tests INCLUDE REGEX "/test_[^/]*\\.c$")
+    set(targets ${sources})
+    list(FILTER targets INCLUDE REGEX "/fuzz_[^/]*\\.c$")
+    set(helpers ${sources})
+    list(FILTER helpers EXCLUDE REGEX "/(test|fuzz)_[^/]*\\.c$")
+    if(TM_FUZZ)
+        set(tests)
+        set(helpers) # theirs are cmocka's
+    else()
+        set(targets)
+    endif()
+    if(helpers AND tests)
+        add_library(tests_${room} OBJECT ${helpers})
+        target_include_directories(tests_${room} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+        target_link_libraries(tests_${room} PRIVATE tm_${room} ${ARGN} ${test_libraries})
+        set(helpers tests_${room})
+    endif()
+
+    foreach(source IN LISTS tests targets)
+        get_filename_component(stem ${source} NAME_WE)
+        set(program ${room}_${stem})
+        add_executable(${program} ${source})
+        target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+        target_link_libraries(${program} PRIVATE ${helpers} tm_${room} ${ARGN}
+                              ${test_libraries})
+        if(TM_FUZZ)
+            target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+            continue()
+        endif()
+        add_test(NAME ${room}/${stem} COMMAND ${program}
+                 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${room}/${stem} PROPERTIES TIMEOUT 300
+                             ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=TAP")
+        if(TARGET tidemark AND room MATCHES "^(net|cmd)$") # these start the program
+            add_dependencies(${program} tidemark)
+            target_compile_definitions(${program} PRIVATE
+                                       TM_PROGRAM="$<TARGET_FILE:tidemark>")
+        endif()
+    endforeach()
+endfunction()
+
+tm_tests(core)
+tm_tests(client)
+if(NOT TM_WASI)
+    tm_tests(store)
+    tm_tests(service tm_store)
+    tm_tests(net tm_store tm_client tm_assets)
+    tm_tests(sim)
+    tm_tests(cmd tm_assets)
+endif()

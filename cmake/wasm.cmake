@@ -1,0 +1,51 @@
+# core.wasm: src/core and src/client for the browser, in two steps.
+#
+# Plain commands, because every native build embeds the file and a CMake configuration
+# has one compiler. Never linked through the clang driver: with -O it runs a wasm-opt it
+# happens to find, and what ships would depend on what is installed. The linker is given
+# no permission to leave a symbol undefined, so a module with imports does not link.
+find_program(TM_WASM_CC clang-14 REQUIRED)
+find_program(TM_WASM_LD wasm-ld-14 REQUIRED)
+
+set(TM_WASM ${CMAKE_BINARY_DIR}/core.wasm)
+file(GLOB wasm_sources CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/src/core/*.c ${CMAKE_SOURCE_DIR}/src/client/*.c)
+file(GLOB wasm_headers CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/src/core/*.h ${CMAKE_SOURCE_DIR}/src/client/*.h)
+
+set(wasm_objects)
+foreach(source IN LISTS wasm_sources)
+    file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
+    set(object ${CMAKE_BINARY_DIR}/wasm-objects/${name}.o)
+    get_filename_component(directory ${object} DIRECTORY)
+    file(MAKE_DIRECTORY ${directory})
+    add_custom_command(
+        OUTPUT ${object}
+        COMMAND ${TM_WASM_CC} --target=wasm32 -std=c11 -ffreestanding -fvisibility=hidden
+                -Oz -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals
+                -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
+                -Wvla -Werror # not -Wmissing-prototypes: an export has no header
+                -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+                -DTM_VERSION="${PROJECT_VERSION}"
+                -isystem ${CMAKE_SOURCE_DIR}/cmake/wasm-include -I${CMAKE_SOURCE_DIR}/src
+                -MD -MF ${object}.d -c ${source} -o ${object}
+        DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/wasm-include/string.h
+        DEPFILE ${object}.d
+        COMMENT "wasm ${name}"
+        VERBATIM)
+    list(APPEND wasm_objects ${object})
+endforeach()
+
+# The linker takes the order of its arguments into the file: GLOB sorts.
+add_custom_command(
+    OUTPUT ${TM_WASM}
+    COMMAND ${TM_WASM_LD} --no-entry --strip-all --gc-sections --stack-first
+            -z stack-size=65536 --initial-memory=262144 --max-memory=268435456
+            --fatal-warnings ${wasm_objects} -o ${TM_WASM}
+    DEPENDS ${wasm_objects}
+    COMMENT "core.wasm"
+    VERBATIM)
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/src/client/wasm.c)
+    add_custom_target(core-wasm ALL DEPENDS ${TM_WASM})
+endif()
