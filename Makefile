@@ -1,0 +1,53 @@
+# Tidemark - `make` says what to try. The work is done by CMake (CMakePresets.json) and
+# by scripts/; this file gives it short names.
+WHO  = demo
+PORT = 8080
+DATA = data
+
+help:
+	@echo 'make run      build what is missing, start Tidemark, print the address'
+	@echo '              (WHO=$(WHO) PORT=$(PORT) DATA=$(DATA); Ctrl-C stops it)'
+	@echo 'make test     every suite; closes with "N passed, N failed"'
+	@echo '              (scripts/test.sh WORD... for some of them)'
+	@echo 'make build    build/release/tidemark and build/wasm/core.wasm'
+	@echo 'make bench    how fast it is here'
+	@echo 'make layers   does every room include only what it may know?'
+	@echo 'make format   clang-format over the sources'
+	@echo 'make lint     clang-tidy, cppcheck, tsc'
+	@echo 'make fuzz     every fuzz target for a minute (SECONDS=60)'
+	@echo 'make clean    removes build/, not the installed packages nor your data'
+
+build:
+	@scripts/bootstrap.sh build
+	@scripts/build.sh
+
+run: build
+	@scripts/run.sh $(WHO) $(PORT) $(DATA)
+
+test:
+	@scripts/bootstrap.sh test
+	@scripts/test.sh
+
+bench: build
+	@if [ -x build/release/tidemark-bench ]; then build/release/tidemark-bench; \
+	else echo 'There is no benchmark yet.'; fi
+
+layers:
+	@scripts/layers.sh
+
+format:
+	@scripts/format.sh
+
+lint:
+	@scripts/bootstrap.sh lint
+	@scripts/lint.sh
+
+SECONDS = 60
+fuzz:
+	@scripts/bootstrap.sh test
+	@scripts/fuzz.sh $(SECONDS)
+
+clean:
+	rm -rf build
+
+.PHONY: help build run test bench layers format lint fuzz clean

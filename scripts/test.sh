@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# test.sh - every suite, the quick and the telling ones first; what `make test` runs.
+#
+#   scripts/test.sh           all
+#   scripts/test.sh WORD...   only the suites whose name contains one of the words
+#
+# A suite is one line: name, reader of its count (scripts/suites.sh), command.
+set -eu
+cd "$(dirname "$0")/.." || exit
+. scripts/env.sh
+. scripts/suites.sh
+
+only=("$@")
+run() { # a suite, unless the arguments name others
+  local word
+  if [ ${#only[@]} -gt 0 ]; then
+    for word in "${only[@]}"; do
+      case $1 in *"$word"*) suite "$@" && return ;; esac
+    done
+    return 0
+  fi
+  suite "$@"
+}
+
+# native PRESET - build it and run its ctest tests, two at a time.
+ctests() {
+  scripts/build.sh "$1" && ctest --preset "$1" -j2 -V --no-tests=error
+}
+
+golden() { build/release/tidemark check "$@" tests/golden/*.json; }
+
+run "layers" tap scripts/layers.sh
+run "format" tap scripts/format.sh --check
+run "repository" tap tests/repository.sh
+run "runner" tap tests/runner/run.sh
+
+run "build" tap tests/build.sh
+run "C, release" ctest ctests release
+[ ! -f src/client/wasm.c ] || run "core.wasm" tap node tests/wasm/module.mjs
+if [ -f src/cmd/main.c ]; then
+  run "golden" closing golden
+  run "golden, wasm" closing golden --engine wasm
+fi
+run "C, wasm" ctest ctests tests-wasm
+run "C, asan" ctest ctests asan
+[ ! -f web/package.json ] || run "web" node npm test -w web
+[ ! -f labeler/package.json ] || run "labeler" node npm test -w labeler --if-present
+run "C, tsan" ctest ctests tsan
+[ ! -f tests/browser/package.json ] || run "browser" node npm test -w tests/browser
+[ -z "$(find tests -name 'fuzz_*.c' -print -quit)" ] || run "fuzz" tap scripts/fuzz.sh 5
+
+closing
