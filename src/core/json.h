@@ -41,7 +41,10 @@ typedef struct tm_json {
     tm_span source;  // keeps
     tm_arena *arena; // keeps: unescaped strings, sets of keys
     size_t at;       // next byte to read
+    size_t start;    // where the value looked at last begins
     uint32_t depth, depth_max;
+    uint32_t
+        deepest; // greatest depth so far; a caller may lower it to measure a value
     tm_status status; // TM_OK, TM_E_CORRUPT, TM_E_NOMEM: sticky
     tm_json_error error;
     // The rest is the reader's own.
@@ -49,7 +52,9 @@ typedef struct tm_json {
         uint32_t count; // members or elements begun
         bool object;
         tm_span key; // the member being read
-        void *keys;  // keys seen so far, in the arena
+        uint64_t
+            seen; // a bit for each kind of key so far: a clear one means a new key
+        struct tm_json_key *keys; // all of them, in the arena
         size_t keys_cap;
     } level[TM_JSON_DEPTH_MAX];
 } tm_json;

@@ -83,15 +83,23 @@ typedef struct tm_op {
     } cut;
 } tm_op;
 
+// The bounds of SEMANTICS 2, for whoever reads such words elsewhere.
+bool tm_op_id_valid(tm_span id);        // 1-64 of [A-Za-z0-9._~/-]
+bool tm_browser_id_valid(tm_span id);   // the same without the slash
+bool tm_field_name_valid(tm_span name); // [A-Za-z][A-Za-z0-9_]{0,31}
+bool tm_instance_id_valid(tm_span id);  // 1-128 bytes; an imageId too
+
 // tm_op_read - read one operation where the reader stands.
 //   op   receives spans that live as long as the reader's source and arena
 // A `seq` is read into op->seq whatever the caller thinks of it (the server makes it
-// TM_FAULT_SEQ). TM_E_CORRUPT, TM_E_NOMEM: the reader's, see json.h; *op is undefined.
+// TM_FAULT_SEQ); one that is no number from 1 to 2^53-1 is that fault already. With a
+// fault, only id, at.browser, at.version, raw and cut mean anything.
+// TM_E_CORRUPT, TM_E_NOMEM: the reader's, see json.h; *op is undefined.
 TM_MUST_USE tm_status tm_op_read(tm_json *in, tm_op *op);
 
 // tm_op_read_edit - the same for what a user asks for: an operation without id, stamp,
 // browserId, version and seq (having one is TM_E_CORRUPT). An ADD may lack instanceId,
-// which is then empty.
+// which is then empty. A type that is not known is TM_FAULT_TYPE: nobody here makes one.
 TM_MUST_USE tm_status tm_op_read_edit(tm_json *in, tm_op *op);
 
 // tm_op_write - the JSON of an operation made here, members in the order of SEMANTICS 2:
