@@ -10,9 +10,13 @@
 // keeps bytes; it neither parses operations nor computes marks. DESIGN 4, 5.
 //
 // A request's struct belongs to the caller and must live, with all it borrows, until
-// `done` was called; `done` is called exactly once per accepted request, and may free the
-// struct or start the next request. What `done` is lent is valid during `done` only.
-// Requests of one list complete in the order they were made.
+// `done` was called; `done` is called exactly once per request, and may free the struct
+// or start the next request. What `done` is lent is valid during `done` only. Starting a
+// request cannot fail, for it needs no memory: its `own` is the store's.
+//
+// Appends, reads and loads of one list complete in the order they were made, and a read
+// or load shows what was appended before it was made. Saves and trims, which may take
+// long, are in an order of their own: none ever delays an append.
 //
 // Knows core/.
 #ifndef TM_STORE_STORE_H
@@ -40,17 +44,29 @@ typedef struct tm_batch {
 
 typedef struct tm_store tm_store;
 
+// What a store keeps in a request while it is outstanding; the caller leaves it alone
+// and need not even clear it.
+typedef struct tm_store_own {
+    struct tm_store_own *next, *after;
+    void *place, *result;
+    uint64_t number;
+    int kind;
+    tm_status status;
+} tm_store_own;
+
 // append - durable before it completes.
 //   TM_E_CONFLICT  first_seq is not head + 1: somebody else appended
 //   TM_E_AGAIN     transient (locked, throttled, disk full); nothing was stored
 //   TM_E_UNSURE    it may or may not be stored: read the list again before the next one
 //   TM_E_IO        failed for good: nothing is written any more until a restart
+//   TM_E_RANGE     beyond what the store can number (sqlite.h); nothing was stored
+//   TM_E_STATE     it was opened to be read only
 typedef struct tm_store_append {
     tm_key key;     // borrows
     tm_batch batch; // borrows
     void (*done)(struct tm_store_append *request, tm_status status);
     void *context; // the caller's
-    void *own;     // the store's
+    tm_store_own own;
 } tm_store_append;
 
 // read - whole batches in order, strongly consistent: first the batch that holds
@@ -65,7 +81,7 @@ typedef struct tm_store_read {
     void (*done)(struct tm_store_read *request, tm_status status,
                  const tm_batch *batches, size_t count, bool more);
     void *context;
-    void *own;
+    tm_store_own own;
 } tm_store_read;
 
 // load - the stored snapshot. `seq` 0 and an empty span: there is none.
@@ -74,7 +90,7 @@ typedef struct tm_store_load {
     void (*done)(struct tm_store_load *request, tm_status status, uint64_t seq,
                  tm_span bytes);
     void *context;
-    void *own;
+    tm_store_own own;
 } tm_store_load;
 
 // save - keep a snapshot, only if `seq` is above the stored one's (else TM_OK, nothing
@@ -85,17 +101,19 @@ typedef struct tm_store_save {
     tm_span bytes; // borrows
     void (*done)(struct tm_store_save *request, tm_status status);
     void *context;
-    void *own;
+    tm_store_own own;
 } tm_store_save;
 
 // trim - forget batches whose last_seq is <= below_seq and that were accepted before
-// `before_ms`, a prefix of the log. The caller warrants that a snapshot covers them.
+// `before_ms`, a prefix of the log. The newest batch always stays: it says where the head
+// is. The caller warrants that a snapshot covers what goes.
+//   batches   how many went
 typedef struct tm_store_trim {
     tm_key key; // borrows
     uint64_t below_seq, before_ms;
     void (*done)(struct tm_store_trim *request, tm_status status, uint64_t batches);
     void *context;
-    void *own;
+    tm_store_own own;
 } tm_store_trim;
 
 // Counters since the store was opened, for /metrics and bench.
@@ -170,6 +188,7 @@ tm_store_lists(tm_store *store,
 }
 
 // tm_store_health - TM_OK if an append would be tried; else why not (lent, for people).
+// With TM_OK, what the last write failed with, and empty once one succeeded.
 TM_MUST_USE static inline tm_status tm_store_health(tm_store *store, tm_span *why) {
     return store->ops->health(store, why);
 }
