@@ -232,7 +232,7 @@ static void run(memory *m, tm_store_own *own) {
 static void start(tm_store *store, tm_store_own *own, tm_request kind) {
     memory *m = (memory *)(void *)store;
     bool idle = m->queue.first == NULL;
-    own->kind = kind;
+    own->kind = (int)kind;
     tm_queue_push(&m->queue, own);
     if (idle && store->wake != NULL) store->wake(store->wake_context);
 }
