@@ -7,6 +7,17 @@
 // hash of its length-prefixed bytes that is the same on every machine. It finds
 // accidents, not forgeries: nobody's safety rests on it. DESIGN 4 (DIGEST).
 //
+// The hash is MurmurHash3's x64 128-bit mixing, which multiplies 64 by 64 bits and keeps
+// the low half, as wasm can. It takes blocks of two little-endian 64-bit words:
+//
+//     register   h1 = h2 = 1   (instanceId length | name length << 32,
+//                               browser length | value length << 32)
+//                              (time, version), then instanceId, name, browser, value
+//     dead       h1 = h2 = 2   (instanceId length, 0), then instanceId
+//
+// Each text fills blocks of its own, the last padded with zeroes. The value length of
+// null is 0xffffffff. `lo` is h1, `hi` is h2. tests/vectors/digest.txt has examples.
+//
 // Knows core/stamp.h.
 #ifndef TM_CORE_DIGEST_H
 #define TM_CORE_DIGEST_H
