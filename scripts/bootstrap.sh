@@ -126,7 +126,7 @@ node_fits() {
     { exit !(($2 == 20 && $3 >= 19) || ($2 == 22 && $3 >= 12) || $2 > 22) }'
 }
 
-if [ -f package-lock.json ]; then
+if [ "$scope" != build ] || [ -f package-lock.json ]; then
   if ! command -v npm >/dev/null; then
     say "installing with apt-get: nodejs npm  (npm brings the page's libraries)"
     apt_install nodejs npm
@@ -142,12 +142,15 @@ if [ -f package-lock.json ]; then
     mkdir -p build/node
     printf '{"private": true}\n' >build/node/package.json
     npm install --prefix build/node --ignore-scripts --silent "node-linux-$arch@22"
+    . scripts/env.sh
     hash -r
     node_fits || die "that Node does not run here"
   fi
+fi
 
-  # ---- what npm brings --------------------------------------------------------------
+# ---- what npm brings ----------------------------------------------------------------
 
+if [ -f package-lock.json ]; then
   key=$(cat package-lock.json package.json ./*/package.json tests/*/package.json \
     2>/dev/null | sha256sum | cut -c1-64)
   stamp=node_modules/.tidemark
@@ -157,6 +160,7 @@ if [ -f package-lock.json ]; then
       say "npm ci: the libraries of the page and its tests, as package-lock.json pins them"
       npm ci --ignore-scripts --silent
     fi
+    mkdir -p node_modules
     printf '%s\n' "$key" >$stamp
   fi
 fi

@@ -17,7 +17,8 @@ check() { # NAME COMMAND...
   fi
 }
 
-check "make build" scripts/build.sh || exit 1
+check "make build" scripts/build.sh
+[ $bad -eq 0 ] || exit 1
 
 bootstrap_is_quiet() {
   local said
