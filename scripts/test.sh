@@ -32,6 +32,7 @@ golden() { build/release/tidemark check "$@" tests/golden/*.json; }
 run "layers" tap scripts/layers.sh
 run "format" tap scripts/format.sh --check
 run "repository" tap tests/repository.sh
+run "headers" tap tests/headers.sh
 run "runner" tap tests/runner/run.sh
 
 run "build" tap tests/build.sh
@@ -44,7 +45,7 @@ fi
 run "C, wasm" ctest ctests tests-wasm
 run "C, asan" ctest ctests asan
 [ ! -f web/package.json ] || run "web" node npm test -w web
-[ ! -f labeler/package.json ] || run "labeler" node npm test -w labeler --if-present
+! grep -qs '"test":' labeler/package.json || run "labeler" node npm test -w labeler
 run "C, tsan" ctest ctests tsan
 [ ! -f tests/browser/package.json ] || run "browser" node npm test -w tests/browser
 [ -z "$(find tests -name 'fuzz_*.c' -print -quit)" ] || run "fuzz" tap scripts/fuzz.sh 5

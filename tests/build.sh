@@ -52,6 +52,10 @@ if [ -f src/client/wasm.c ]; then
   check "core.wasm is at most 24 KB gzipped" small
 fi
 
+if [ -f labeler/package.json ]; then
+  check "the page is embedded" grep -q '"/index.html", "text/html' build/release/assets/assets.c
+fi
+
 if [ -f src/cmd/main.c ]; then
   elf() { readelf -Wa build/release/tidemark; }
   check "position independent" grep -qE 'Type: +DYN' <(elf)
