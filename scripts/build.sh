@@ -28,8 +28,7 @@ page() {
     -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' \
     -not -name '*.tsbuildinfo' -print0 2>/dev/null |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
-
-  key="$key $(sha256sum <build/wasm/core.wasm 2>/dev/null || :)"
+  key="$key $({ sha256sum <build/wasm/core.wasm; } 2>/dev/null || :)"
   if [ -f labeler/dist/index.html ] && [ "$(cat $stamp 2>/dev/null)" = "$key" ]; then
     return 0
   fi

@@ -81,8 +81,9 @@ read_closing() {
     }'
 }
 
-# node --test and vitest, several of them in one log (workspaces). node's own names for
-# what did not run count as failures: nothing here is skipped.
+# node --test and vitest, several of them in one log (workspaces), unless the command sums
+# them up itself in a closing "N passed, N failed". node's own names for what did not run
+# count as failures: nothing here is skipped.
 read_node() {
   sed 's/\x1b\[[0-9;]*m//g' | awk '
     $1 ~ /^(#|ℹ)$/ && $2 == "pass" && NF == 3 { passed += $3 }
@@ -93,8 +94,10 @@ read_node() {
         if ($(i + 1) ~ /^(failed|skipped|todo)$/) failed += $i
       }
     }
+    /^[0-9]+ passed, [0-9]+ failed$/ { closed = 1; all = $1; none = $3 }
     { line[NR] = $0 }
     END {
+      if (closed) { passed = all; if (none > failed) failed = none }
       if (failed) for (i = NR > 200 ? NR - 199 : 1; i <= NR; i++) print line[i]
       print passed + 0, failed + 0
     }'

@@ -6,7 +6,7 @@ mapfile -t headers < <(find src -name '*.h' | LC_ALL=C sort)
 
 one() {
   local header=${1#src/} said
-  if said=$(printf '#include "%s"\n' "$header" | gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc \
+  if said=$(printf '#include "%s"\ntypedef int not_empty;\n' "$header" | gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc \
     -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c - 2>&1); then
     echo "ok - headers $header"
   else

@@ -55,6 +55,8 @@ case_ "node, nothing ran" "0 1 1" node says '# tests 0\n# pass 0\n# fail 0\n'
 case_ "vitest" "12 0 0" node says '      Tests  12 passed (12)\n'
 case_ "vitest in colour" "12 0 0" node says '\x1b[2m   Tests \x1b[22m \x1b[1m12 passed\x1b[22m (12)\n'
 case_ "vitest fails" "2 1 1" node says_and_fails ' Tests  1 failed | 2 passed (3)\n'
+case_ "vitest with its own sum" "9 0 0" node says ' Tests  9 passed (9)\n9 passed, 0 failed\n'
+case_ "a sum that hides a failure" "2 1 1" node says ' Tests  1 failed | 2 passed (3)\n2 passed, 0 failed\n'
 case_ "two workspaces in one log" "5 0 0" node says '# pass 3\n# fail 0\n Tests  2 passed (2)\n'
 
 # ---- cmocka under ctest -------------------------------------------------------------
