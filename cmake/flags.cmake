@@ -14,9 +14,7 @@ add_compile_options(
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
     -Wmissing-prototypes -Wvla -Wformat=2 -Werror
     -fno-strict-aliasing -fno-delete-null-pointer-checks
-    # The same bytes wherever the sources lie: __FILE__ is relative, and so is what a
-    # debugger is told.
-    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+    -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=) # __FILE__ begins with src/
 
 if(TM_WASI)
     # Debian's clang would also search /usr/include and pick glibc's headers, hence
@@ -34,6 +32,8 @@ endif()
 # What a hostile network should meet in the shipped program.
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT TM_WASI)
     set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+    # The same bytes wherever the sources lie, for the debugger's part too.
+    add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong)
     add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack)
     if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
