@@ -7,7 +7,7 @@
 #define CHUNK_MAX                                                                  \
     65536u // beyond that larger ones only cost more when they stay empty
 #define FINE_MAX  128u
-#define BLOCK_MAX ((size_t)1 << 30)
+#define BLOCK_MAX ((size_t)1 << 20)
 
 struct tm_pool_chunk {
     struct tm_pool_chunk *older;
@@ -81,8 +81,8 @@ tm_status tm_pool_reserve(tm_pool *pool, size_t size) {
 }
 
 void *tm_pool_get(tm_pool *pool, size_t size) {
-    static uint64_t nothing; // never written
-    if (size == 0) return &nothing;
+    static const uint64_t nothing = 0;
+    if (size == 0) return (void *)(uintptr_t)&nothing;
     size_t block;
     uint32_t class = class_of(size, &block);
     uint8_t *ptr = pool->free[class];

@@ -14,8 +14,8 @@
 
 #include "core/alloc.h"
 
-// Steps of 8 up to 128; four per doubling from there to 2^31.
-#define TM_POOL_CLASSES (16u + 4u * 24u)
+// Steps of 8 up to 128; four per doubling from there to 1 MiB, the largest block.
+#define TM_POOL_CLASSES (16u + 4u * 13u)
 
 // Zero-initialised but for `alloc` = empty.
 typedef struct tm_pool {

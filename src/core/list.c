@@ -1,0 +1,705 @@
+// list.c - see list.h; list_json.c has its canonical bytes.
+#include "core/list.h"
+
+#include "core/list_impl.h"
+#include "core/sort.h"
+
+#include <string.h>
+
+#define PLACES_MIN   16u
+#define COMPACT_MIN  65536u // a pool below this is not worth compacting
+#define BROWSER_HEAD 8u     // its number stands before a browser's bytes
+
+// Upper bounds of what stands in the canonical bytes (tm_list_size).
+#define SIZE_FRAME 96u // {"format":1,"browsers":[],"dead":[],"items":[],"sort":}
+#define SIZE_REG   56u // [15 digits,5,10,20,value]
+#define SIZE_NULL  4u
+#define SIZE_ITEM  8u // ["id",null],
+#define SIZE_FIELD 5u // ,["name",REG]
+
+// ---- sizes --------------------------------------------------------------------------
+
+static size_t json_len(tm_span text) {
+    size_t len = 2 + text.len;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (c < 0x20) {
+            len += 5; // \u00xx; some are shorter
+        } else if (c == '"' || c == '\\') {
+            len += 1;
+        }
+    }
+    return len;
+}
+
+static size_t reg_size(const tm_reg *reg) {
+    return SIZE_REG + (reg->value.ptr == NULL ? SIZE_NULL : json_len(reg->value));
+}
+
+static bool reg_written(const tm_reg *reg) {
+    return reg->at.browser.len > 0;
+}
+
+// ---- the index ----------------------------------------------------------------------
+
+static tm_item *item_at(const tm_list *list, uint32_t index) {
+    return &list->store.chunks[index / TM_LIST_CHUNK][index % TM_LIST_CHUNK];
+}
+
+static uint32_t id_hash(const tm_list *list, tm_span id) {
+    return (uint32_t)tm_hash(list->seed, id);
+}
+
+static tm_item *item_find(const tm_list *list, tm_span id, uint32_t hash) {
+    if (list->place_cap == 0) return NULL;
+    size_t mask = list->place_cap - 1;
+    for (size_t i = hash & mask; list->places[i].item != 0; i = (i + 1) & mask) {
+        if (list->places[i].hash != hash) continue;
+        tm_item *item = item_at(list, list->places[i].item - 1);
+        if (tm_span_cmp(item->id, id) == 0) return item;
+    }
+    return NULL;
+}
+
+static void place_put(list_place *places, size_t cap, list_place place) {
+    size_t i = place.hash & (cap - 1);
+    while (places[i].item != 0) {
+        i = (i + 1) & (cap - 1);
+    }
+    places[i] = place;
+}
+
+// Room for one more item in the index; full at 13 of 16, since a place is small and a
+// miss looks at some fifteen in a row.
+static tm_status places_reserve(tm_list *list) {
+    size_t cap = list->place_cap;
+    if (list->count < cap / 16 * 13) return TM_OK;
+    size_t more = cap == 0 ? PLACES_MIN : 2 * cap;
+    if (more > SIZE_MAX / 2 / sizeof(list_place)) return TM_E_NOMEM;
+    list_place *places = tm_alloc_get(list->alloc, more * sizeof *places);
+    if (places == NULL) return TM_E_NOMEM;
+    for (size_t i = 0; i < cap; i++) {
+        if (list->places[i].item != 0) place_put(places, more, list->places[i]);
+    }
+    tm_alloc_put(list->alloc, list->places, cap * sizeof *places);
+    list->places = places;
+    list->place_cap = more;
+    return TM_OK;
+}
+
+static tm_status chunks_reserve(tm_list *list) {
+    if (list->count / TM_LIST_CHUNK < list->chunk_cap) return TM_OK;
+    if (list->count == UINT32_MAX - TM_LIST_CHUNK) return TM_E_NOMEM;
+    size_t cap = list->chunk_cap, more = cap == 0 ? 4 : 2 * cap;
+    tm_item **chunks =
+        list->alloc->resize(list->alloc->context, list->store.chunks,
+                            cap * sizeof *chunks, more * sizeof *chunks);
+    if (chunks == NULL) return TM_E_NOMEM;
+    list->store.chunks = chunks;
+    list->chunk_cap = more;
+    return TM_OK;
+}
+
+// ---- texts --------------------------------------------------------------------------
+
+static tm_span text_copy(tm_pool *pool, tm_span text) {
+    if (text.ptr == NULL) return text;
+    uint8_t *ptr = tm_pool_get(pool, text.len);
+    if (text.len > 0) memcpy(ptr, text.ptr, text.len);
+    return (tm_span){ptr, text.len};
+}
+
+static void text_free(tm_pool *pool, tm_span text) {
+    tm_pool_put(pool, text.ptr, text.len);
+}
+
+// Puts into a table with room: cannot fail.
+static void table_put(tm_table *table, tm_span key) {
+    tm_status status = tm_table_set(table, key, (void *)(uintptr_t)key.ptr);
+    TM_ASSERT(status == TM_OK);
+}
+
+static tm_span name_intern(list_store *store, tm_span name) {
+    const uint8_t *ptr = tm_table_get(&store->names, name);
+    if (ptr != NULL) return (tm_span){ptr, name.len};
+    tm_span own = text_copy(&store->pool, name);
+    table_put(&store->names, own);
+    return own;
+}
+
+static tm_span browser_intern(list_store *store, tm_span browser) {
+    if (store->last_browser.len == browser.len &&
+        memcmp(store->last_browser.ptr, browser.ptr, browser.len) == 0) {
+        return store->last_browser;
+    }
+    const uint8_t *ptr = tm_table_get(&store->browsers, browser);
+    if (ptr == NULL) {
+        uint8_t *block = tm_pool_get(&store->pool, BROWSER_HEAD + browser.len);
+        uint32_t number = (uint32_t)store->browsers.count;
+        memcpy(block, &number, sizeof number);
+        memcpy(block + BROWSER_HEAD, browser.ptr, browser.len);
+        ptr = block + BROWSER_HEAD;
+        table_put(&store->browsers, (tm_span){ptr, browser.len});
+    }
+    store->last_browser = (tm_span){ptr, browser.len};
+    return store->last_browser;
+}
+
+uint32_t tm_list_browser_number(tm_span interned) {
+    uint32_t number;
+    memcpy(&number, interned.ptr - BROWSER_HEAD, sizeof number);
+    return number;
+}
+
+// ---- making sure of memory ----------------------------------------------------------
+
+static size_t item_need(const tm_list *list, const tm_item *item, tm_span id) {
+    if (item != NULL) return 0;
+    size_t need = tm_pool_block(id.len);
+    if (list->count % TM_LIST_CHUNK == 0) {
+        need += tm_pool_block(TM_LIST_CHUNK * sizeof(tm_item));
+    }
+    return need;
+}
+
+// What a write of a field can take when it comes as the `nth` of one change.
+static size_t field_need(const tm_item *item, uint32_t nth, tm_span name,
+                         tm_span value) {
+    size_t count = (item == NULL ? 0 : item->field_count) + (size_t)nth + 1;
+    return tm_pool_block(count * sizeof(tm_item_field)) + tm_pool_block(name.len) +
+           tm_pool_block(value.len);
+}
+
+static size_t browser_need(const tm_list *list, tm_span browser) {
+    tm_span last = list->store.last_browser;
+    if (last.len == browser.len && memcmp(last.ptr, browser.ptr, last.len) == 0) {
+        return 0;
+    }
+    return tm_pool_block(BROWSER_HEAD + browser.len);
+}
+
+// After this a change of one item and `names` fields cannot fail.
+static tm_status change_reserve(tm_list *list, const tm_item *item, size_t need,
+                                uint32_t names) {
+    tm_status status = tm_pool_reserve(&list->store.pool, need);
+    if (status == TM_OK) status = tm_table_reserve(&list->store.browsers, 1);
+    if (status == TM_OK) status = tm_table_reserve(&list->store.names, names);
+    if (status == TM_OK && item == NULL) status = places_reserve(list);
+    if (status == TM_OK && item == NULL) status = chunks_reserve(list);
+    return status;
+}
+
+// ---- changing what is reserved ------------------------------------------------------
+
+static tm_item *item_make(tm_list *list, tm_span id, uint32_t hash) {
+    uint32_t index = list->count++;
+    if (index % TM_LIST_CHUNK == 0) {
+        list->store.chunks[index / TM_LIST_CHUNK] =
+            tm_pool_get(&list->store.pool, TM_LIST_CHUNK * sizeof(tm_item));
+    }
+    tm_item *item = item_at(list, index);
+    *item = (tm_item){.id = text_copy(&list->store.pool, id), .index = index};
+    place_put(list->places, list->place_cap, (list_place){hash, index + 1});
+    list->size += SIZE_ITEM + json_len(id);
+    return item;
+}
+
+static void value_set(tm_pool *pool, tm_span *own, tm_span value) {
+    if (own->len > 0 && value.len > 0 &&
+        tm_pool_block(own->len) == tm_pool_block(value.len)) {
+        memmove((uint8_t *)(uintptr_t)own->ptr, value.ptr, value.len);
+        own->len = value.len;
+        return;
+    }
+    tm_span old = *own;
+    *own = text_copy(pool, value);
+    text_free(pool, old);
+}
+
+// Lets `write` win or not; the digest and the size follow.
+static bool reg_write(tm_list *list, tm_span id, tm_span name, tm_reg *reg,
+                      const tm_reg *write) {
+    tm_reg trial = *reg;
+    if (!tm_reg_join(&trial, write)) return false;
+    if (reg_written(reg)) {
+        tm_digest_sub(&list->digest, tm_digest_reg(id, name, reg));
+        list->size -= reg_size(reg);
+    }
+    value_set(&list->store.pool, &reg->value, write->value);
+    size_t browsers = list->store.browsers.count;
+    reg->at.browser = browser_intern(&list->store, write->at.browser);
+    reg->at.time = write->at.time;
+    reg->at.version = write->at.version;
+    if (list->store.browsers.count > browsers) {
+        list->size += 1 + json_len(reg->at.browser);
+    }
+    tm_digest_add(&list->digest, tm_digest_reg(id, name, reg));
+    list->size += reg_size(reg);
+    return true;
+}
+
+static bool add_write(tm_list *list, tm_item *item, const tm_reg *write) {
+    static const tm_span no_name = TM_LIT("");
+    bool first = !reg_written(&item->add);
+    bool won = reg_write(list, item->id, no_name, &item->add, write);
+    if (won && first) list->live++;
+    return won;
+}
+
+// Where the field is, or where it would go.
+static uint32_t field_place(const tm_item *item, tm_span name, bool *found) {
+    uint32_t low = 0, high = item->field_count;
+    *found = false;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = tm_span_cmp(item->fields[middle].name, name);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static tm_item_field *field_make(list_store *store, tm_item *item, uint32_t place,
+                                 tm_span name) {
+    size_t count = item->field_count, unit = sizeof(tm_item_field);
+    if (tm_pool_block((count + 1) * unit) != tm_pool_block(count * unit)) {
+        tm_item_field *fields = tm_pool_get(&store->pool, (count + 1) * unit);
+        if (count > 0) memcpy(fields, item->fields, count * unit);
+        tm_pool_put(&store->pool, item->fields, count * unit);
+        item->fields = fields;
+    }
+    tm_item_field *field = &item->fields[place];
+    memmove(field + 1, field, (count - place) * unit);
+    *field = (tm_item_field){.name = name_intern(store, name)};
+    item->field_count++;
+    return field;
+}
+
+static bool field_write(tm_list *list, tm_item *item, tm_span name,
+                        const tm_reg *write) {
+    bool found;
+    uint32_t place = field_place(item, name, &found);
+    tm_item_field *field = &item->fields[place];
+    if (!found) {
+        field = field_make(&list->store, item, place, name);
+        list->size += SIZE_FIELD + json_len(name);
+    }
+    return reg_write(list, item->id, field->name, &field->reg, write);
+}
+
+static void field_drop(tm_list *list, const tm_item *item, tm_item_field *field) {
+    tm_digest_sub(&list->digest, tm_digest_reg(item->id, field->name, &field->reg));
+    list->size -= SIZE_FIELD + json_len(field->name) + reg_size(&field->reg);
+    text_free(&list->store.pool, field->reg.value);
+}
+
+// The id is all that stays.
+static void item_kill(tm_list *list, tm_item *item) {
+    static const tm_span no_name = TM_LIT("");
+    for (uint32_t i = 0; i < item->field_count; i++) {
+        field_drop(list, item, &item->fields[i]);
+    }
+    tm_pool_put(&list->store.pool, item->fields,
+                item->field_count * sizeof *item->fields);
+    if (reg_written(&item->add)) {
+        tm_digest_sub(&list->digest, tm_digest_reg(item->id, no_name, &item->add));
+        list->size -= reg_size(&item->add);
+        text_free(&list->store.pool, item->add.value);
+        list->live--;
+    }
+    *item = (tm_item){.id = item->id, .dead = true, .index = item->index};
+    tm_digest_add(&list->digest, tm_digest_dead(item->id));
+}
+
+// ---- compacting ---------------------------------------------------------------------
+
+// Blocks of one class do not serve another. A list whose values keep changing their
+// lengths would gather free blocks for ever, and browsers that nothing names any more;
+// when more lies idle than is in use, all is built anew and the old memory goes back.
+
+static void store_deinit(tm_list *list, list_store *store) {
+    tm_pool_deinit(&store->pool);
+    tm_table_deinit(&store->browsers);
+    tm_table_deinit(&store->names);
+    tm_alloc_put(list->alloc, store->chunks,
+                 list->chunk_cap * sizeof *store->chunks);
+    store->chunks = NULL;
+}
+
+static void store_init(list_store *store, const tm_alloc *alloc, tm_seed seed) {
+    *store = (list_store){.pool = {.alloc = alloc}};
+    tm_table_init(&store->browsers, alloc, seed);
+    tm_table_init(&store->names, alloc, seed);
+}
+
+static size_t reg_need(const tm_reg *reg) {
+    return tm_pool_block(reg->value.len) +
+           tm_pool_block(BROWSER_HEAD + reg->at.browser.len);
+}
+
+static tm_status store_reserve(list_store *store, size_t need, uint32_t regs,
+                               uint32_t names) {
+    tm_status status = tm_pool_reserve(&store->pool, need);
+    if (status == TM_OK) status = tm_table_reserve(&store->browsers, regs);
+    if (status == TM_OK) status = tm_table_reserve(&store->names, names);
+    return status;
+}
+
+static void reg_copy(list_store *store, tm_reg *reg) {
+    if (!reg_written(reg)) return;
+    reg->value = text_copy(&store->pool, reg->value);
+    reg->at.browser = browser_intern(store, reg->at.browser);
+}
+
+static tm_status item_copy(list_store *store, const tm_item *from, tm_item *to) {
+    size_t fields_size = from->field_count * sizeof *from->fields;
+    size_t need = tm_pool_block(from->id.len) + tm_pool_block(fields_size);
+    need += reg_need(&from->add);
+    for (uint32_t i = 0; i < from->field_count; i++) {
+        need += reg_need(&from->fields[i].reg) +
+                tm_pool_block(from->fields[i].name.len);
+    }
+    tm_status status =
+        store_reserve(store, need, from->field_count + 1, from->field_count);
+    if (status != TM_OK) return status;
+    *to = *from;
+    to->id = text_copy(&store->pool, from->id);
+    reg_copy(store, &to->add);
+    if (from->field_count > 0) {
+        to->fields = tm_pool_get(&store->pool, fields_size);
+        memcpy(to->fields, from->fields, fields_size);
+    }
+    for (uint32_t i = 0; i < to->field_count; i++) {
+        to->fields[i].name = name_intern(store, to->fields[i].name);
+        reg_copy(store, &to->fields[i].reg);
+    }
+    return TM_OK;
+}
+
+static tm_status store_copy(const tm_list *list, list_store *store, tm_reg *sort) {
+    size_t chunk = TM_LIST_CHUNK * sizeof(tm_item);
+    store->chunks =
+        tm_alloc_get(list->alloc, list->chunk_cap * sizeof *store->chunks);
+    if (store->chunks == NULL) return TM_E_NOMEM;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (i % TM_LIST_CHUNK == 0) {
+            tm_status status = tm_pool_reserve(&store->pool, tm_pool_block(chunk));
+            if (status != TM_OK) return status;
+            store->chunks[i / TM_LIST_CHUNK] = tm_pool_get(&store->pool, chunk);
+        }
+        tm_item *to = &store->chunks[i / TM_LIST_CHUNK][i % TM_LIST_CHUNK];
+        tm_status status = item_copy(store, item_at(list, i), to);
+        if (status != TM_OK) return status;
+    }
+    tm_status status = store_reserve(store, reg_need(sort), 1, 0);
+    if (status == TM_OK) reg_copy(store, sort);
+    return status;
+}
+
+static size_t browsers_size(const list_store *store) {
+    size_t size = 0, at = 0;
+    for (tm_table_slot *slot;
+         (slot = tm_table_next(&store->browsers, &at)) != NULL;) {
+        size += 1 + json_len(slot->key);
+    }
+    return size;
+}
+
+// Called when a change is complete: the spans it borrowed may have been our own.
+static void compact_maybe(tm_list *list) {
+    const tm_pool *pool = &list->store.pool;
+    if (pool->idle < list->compact_at || pool->idle < pool->total / 2) return;
+    if (list->count == 0) return; // a sort register alone
+    list_store fresh;
+    tm_reg sort = list->sort;
+    store_init(&fresh, list->alloc, list->seed);
+    if (store_copy(list, &fresh, &sort) != TM_OK) {
+        store_deinit(list, &fresh);
+        list->compact_at =
+            2 * pool->idle; // there is no memory for it; go on as we are
+        return;
+    }
+    list->size -= browsers_size(&list->store);
+    list->size += browsers_size(&fresh);
+    store_deinit(list, &list->store);
+    list->store = fresh;
+    list->sort = sort;
+    list->compact_at = COMPACT_MIN;
+}
+
+// ---- joining ------------------------------------------------------------------------
+
+static tm_status add_and_fields(tm_list *list, const tm_op *op, bool *changed) {
+    uint32_t hash = id_hash(list, op->instance_id);
+    tm_item *item = item_find(list, op->instance_id, hash);
+    if (item != NULL && item->dead) return TM_OK;
+
+    bool is_add = op->type == TM_OP_ADD;
+    size_t need = item_need(list, item, op->instance_id);
+    need += browser_need(list, op->at.browser);
+    if (is_add) need += tm_pool_block(op->image_id.len);
+    for (uint32_t i = 0; i < op->field_count; i++) {
+        need += field_need(item, i, op->fields[i].name, op->fields[i].value);
+    }
+    tm_status status = change_reserve(list, item, need, op->field_count);
+    if (status != TM_OK) return status;
+
+    tm_reg write = {.at = op->at, .value = op->image_id};
+    if (item == NULL) item = item_make(list, op->instance_id, hash);
+    if (is_add) *changed |= add_write(list, item, &write);
+    for (uint32_t i = 0; i < op->field_count; i++) {
+        write.value = op->fields[i].value;
+        *changed |= field_write(list, item, op->fields[i].name, &write);
+    }
+    return TM_OK;
+}
+
+static tm_status unknown_keep(tm_list *list, tm_span id, tm_span raw) {
+    if (tm_table_get(&list->unknown_ids, id) != NULL) return TM_OK;
+    if (list->unknown_count == list->unknown_cap) {
+        size_t cap = list->unknown_cap, more = cap == 0 ? 4 : 2 * cap;
+        list_unknown *unknown =
+            list->alloc->resize(list->alloc->context, list->unknown,
+                                cap * sizeof *unknown, more * sizeof *unknown);
+        if (unknown == NULL) return TM_E_NOMEM;
+        list->unknown = unknown;
+        list->unknown_cap = more;
+    }
+    size_t need = tm_pool_block(id.len) + tm_pool_block(raw.len);
+    tm_status status = tm_table_reserve(&list->unknown_ids, 1);
+    if (status == TM_OK) status = tm_pool_reserve(&list->unknown_pool, need);
+    if (status != TM_OK) return status;
+    list_unknown *kept = &list->unknown[list->unknown_count++];
+    kept->id = text_copy(&list->unknown_pool, id);
+    kept->raw = text_copy(&list->unknown_pool, raw);
+    table_put(&list->unknown_ids, kept->id);
+    list->size += raw.len + 1;
+    return TM_OK;
+}
+
+static tm_status dead_join(tm_list *list, tm_span id, bool *changed) {
+    uint32_t hash = id_hash(list, id);
+    tm_item *item = item_find(list, id, hash);
+    if (item == NULL) {
+        tm_status status = change_reserve(list, item, item_need(list, item, id), 0);
+        if (status != TM_OK) return status;
+        item = item_make(list, id, hash);
+    }
+    if (item->dead) return TM_OK;
+    item_kill(list, item);
+    *changed = true;
+    return TM_OK;
+}
+
+static tm_status sort_join(tm_list *list, const tm_reg *write, bool *changed) {
+    static const tm_span no_name = TM_LIT("");
+    size_t need =
+        browser_need(list, write->at.browser) + tm_pool_block(write->value.len);
+    tm_status status = tm_pool_reserve(&list->store.pool, need);
+    if (status == TM_OK) status = tm_table_reserve(&list->store.browsers, 1);
+    if (status != TM_OK) return status;
+    bool first = !reg_written(&list->sort);
+    if (!reg_write(list, no_name, no_name, &list->sort, write)) return TM_OK;
+    if (first) list->size -= SIZE_NULL;
+    *changed = true;
+    return TM_OK;
+}
+
+tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
+    TM_ASSERT(op->fault == TM_FAULT_NONE);
+    tm_status status = TM_OK;
+    bool did = false;
+    switch (op->type) {
+    case TM_OP_ADD:
+    case TM_OP_UPDATE:
+        status = add_and_fields(list, op, &did);
+        break;
+    case TM_OP_DELETE:
+        status = dead_join(list, op->instance_id, &did);
+        break;
+    case TM_OP_SORT: {
+        tm_reg write = {.at = op->at, .value = op->sort};
+        status = sort_join(list, &write, &did);
+        break;
+    }
+    case TM_OP_UNKNOWN:
+        TM_ASSERT(op->raw.len > 0); // it has no other form
+        status = unknown_keep(list, op->id, op->raw);
+        break;
+    }
+    if (changed != NULL) *changed = did;
+    compact_maybe(list);
+    return status;
+}
+
+tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
+                             const tm_reg *write) {
+    uint32_t hash = id_hash(list, id);
+    tm_item *item = item_find(list, id, hash);
+    if (item != NULL && item->dead) return TM_OK;
+    size_t need = item_need(list, item, id) +
+                  browser_need(list, write->at.browser) +
+                  field_need(item, 0, name, write->value);
+    tm_status status = change_reserve(list, item, need, 1);
+    if (status != TM_OK) return status;
+    if (item == NULL) item = item_make(list, id, hash);
+    if (name.len == 0) {
+        (void)add_write(list, item, write);
+    } else {
+        (void)field_write(list, item, name, write);
+    }
+    compact_maybe(list);
+    return TM_OK;
+}
+
+tm_status tm_list_join_dead(tm_list *list, tm_span id) {
+    bool changed;
+    tm_status status = dead_join(list, id, &changed);
+    compact_maybe(list);
+    return status;
+}
+
+tm_status tm_list_join_sort(tm_list *list, const tm_reg *write) {
+    bool changed;
+    tm_status status = sort_join(list, write, &changed);
+    compact_maybe(list);
+    return status;
+}
+
+static tm_status item_join(tm_list *list, const tm_item *item) {
+    static const tm_span no_name = TM_LIT("");
+    if (item->dead) return tm_list_join_dead(list, item->id);
+    tm_status status = TM_OK;
+    if (reg_written(&item->add)) {
+        status = tm_list_join_field(list, item->id, no_name, &item->add);
+    }
+    for (uint32_t i = 0; i < item->field_count && status == TM_OK; i++) {
+        const tm_item_field *field = &item->fields[i];
+        status = tm_list_join_field(list, item->id, field->name, &field->reg);
+    }
+    return status;
+}
+
+tm_status tm_list_join(tm_list *list, const tm_list *from) {
+    TM_ASSERT(list != from);
+    tm_status status = TM_OK;
+    for (uint32_t i = 0; i < from->count && status == TM_OK; i++) {
+        status = item_join(list, item_at(from, i));
+    }
+    if (status == TM_OK && reg_written(&from->sort)) {
+        status = tm_list_join_sort(list, &from->sort);
+    }
+    for (size_t i = 0; i < from->unknown_count && status == TM_OK; i++) {
+        status = unknown_keep(list, from->unknown[i].id, from->unknown[i].raw);
+    }
+    return status;
+}
+
+// ---- making and freeing -------------------------------------------------------------
+
+tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
+    tm_list *made = tm_alloc_get(alloc, sizeof *made);
+    if (made == NULL) return TM_E_NOMEM;
+    made->alloc = alloc;
+    made->seed = seed;
+    made->size = SIZE_FRAME;
+    made->compact_at = COMPACT_MIN;
+    store_init(&made->store, alloc, seed);
+    made->unknown_pool = (tm_pool){.alloc = alloc};
+    tm_table_init(&made->unknown_ids, alloc, seed);
+    *list = made;
+    return TM_OK;
+}
+
+void tm_list_free(tm_list *list) {
+    if (list == NULL) return;
+    store_deinit(list, &list->store);
+    tm_alloc_put(list->alloc, list->places, list->place_cap * sizeof *list->places);
+    tm_pool_deinit(&list->unknown_pool);
+    tm_table_deinit(&list->unknown_ids);
+    tm_alloc_put(list->alloc, list->unknown,
+                 list->unknown_cap * sizeof *list->unknown);
+    tm_alloc_put(list->alloc, list, sizeof *list);
+}
+
+// ---- reading ------------------------------------------------------------------------
+
+bool tm_item_live(const tm_item *item) {
+    return item != NULL && !item->dead && reg_written(&item->add);
+}
+
+const tm_reg *tm_item_field_get(const tm_item *item, tm_span name) {
+    if (item == NULL) return NULL;
+    bool found;
+    uint32_t place = field_place(item, name, &found);
+    return found ? &item->fields[place].reg : NULL;
+}
+
+const tm_item *tm_list_find(const tm_list *list, tm_span id) {
+    return item_find(list, id, id_hash(list, id));
+}
+
+size_t tm_list_count(const tm_list *list) {
+    return list->count;
+}
+
+const tm_item *tm_list_at(const tm_list *list, size_t index) {
+    TM_ASSERT(index < list->count);
+    return item_at(list, (uint32_t)index);
+}
+
+size_t tm_list_live(const tm_list *list) {
+    return list->live;
+}
+
+const tm_reg *tm_list_sort(const tm_list *list) {
+    return &list->sort;
+}
+
+size_t tm_list_unknown_count(const tm_list *list) {
+    return list->unknown_count;
+}
+
+tm_span tm_list_unknown(const tm_list *list, size_t index) {
+    TM_ASSERT(index < list->unknown_count);
+    return list->unknown[index].raw;
+}
+
+size_t tm_list_size(const tm_list *list) {
+    return list->size;
+}
+
+tm_digest tm_list_digest(const tm_list *list) {
+    return list->digest;
+}
+
+// Two items can share a stamp only by somebody's mistake; even then all show one order.
+static int display_cmp(const void *a, const void *b) {
+    const tm_item *x = a, *y = b;
+    int order = tm_stamp_cmp(&x->add.at, &y->add.at);
+    return order != 0 ? order : tm_span_cmp(x->id, y->id);
+}
+
+void tm_list_order(const tm_list *list, const tm_item **order) {
+    static const tm_span desc = TM_LIT("desc");
+    size_t live = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const tm_item *item = item_at(list, i);
+        if (tm_item_live(item)) order[live++] = item;
+    }
+    TM_ASSERT(live == list->live);
+    tm_sort((const void **)order, live, display_cmp);
+    if (tm_span_cmp(list->sort.value, desc) != 0) return;
+    for (size_t i = 0; i < live / 2; i++) {
+        const tm_item *swap = order[i];
+        order[i] = order[live - 1 - i];
+        order[live - 1 - i] = swap;
+    }
+}

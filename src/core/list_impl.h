@@ -1,0 +1,57 @@
+// list_impl.h - what list.c and list_json.c share, and nobody else sees.
+//
+// Every change of a list goes: look up, make sure of all memory it can need (the only
+// step that fails), change. Items are numbered in order of arrival and stand in chunks
+// that never move, so a tm_item's address is good until the list is compacted.
+//
+// Knows core/list.h, core/pool.h.
+#ifndef TM_CORE_LIST_IMPL_H
+#define TM_CORE_LIST_IMPL_H
+
+#include "core/list.h"
+#include "core/pool.h"
+
+#define TM_LIST_CHUNK 16u // items in one block of the pool
+
+// Everything that points into the pool, so that all of it can be built anew.
+typedef struct list_store {
+    tm_pool pool;
+    tm_item **chunks;         // of TM_LIST_CHUNK items each
+    tm_table browsers, names; // text -> the pool's copy of it
+    tm_span last_browser;     // the one interned or found last
+} list_store;
+
+// Of an operation of an unknown type.
+typedef struct list_unknown {
+    tm_span id, raw;
+} list_unknown;
+
+// A place of the hash index. The hash is kept: it spares most comparisons, and a growth
+// need not look at the items.
+typedef struct list_place {
+    uint32_t hash;
+    uint32_t item; // its index + 1; 0 = empty
+} list_place;
+
+struct tm_list {
+    const tm_alloc *alloc;
+    tm_seed seed;
+    list_store store;
+    size_t chunk_cap;
+    uint32_t count, live;
+    list_place *places;
+    size_t place_cap; // 0 or a power of two
+    tm_reg sort;
+    tm_digest digest;
+    size_t size;       // see tm_list_size
+    size_t compact_at; // idle bytes in the pool at which to try again
+    tm_pool unknown_pool;
+    list_unknown *unknown;
+    size_t unknown_count, unknown_cap;
+    tm_table unknown_ids;
+};
+
+// A browser's number, in order of its first use in this store.
+uint32_t tm_list_browser_number(tm_span interned);
+
+#endif
