@@ -2,19 +2,9 @@
 // depend on how the bytes are cut, and what the scan passes must have exactly one Host,
 // be read by the parser behind it, and say one thing about its body. Byte 0 of the input
 // chooses the cuts.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "net/chunk.h"
 #include "net/request.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-_Noreturn void tm_panic(const char *file, int line, const char *what) {
-    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, what);
-    abort();
-}
 
 static void must(bool fact, const char *what) {
     if (fact) return;

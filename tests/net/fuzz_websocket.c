@@ -1,21 +1,11 @@
 // Any bytes as a client's frames. The codec must tell the same events however the bytes
 // are cut, hold no memory when it says it holds none, and never give text that is not
 // UTF-8. Byte 0 of the input chooses the cuts.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "net/websocket.h"
 
 #define MESSAGE_MAX 4096u // small, so that the limit is reached
 #define TRACE_MAX   (1u << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-_Noreturn void tm_panic(const char *file, int line, const char *what) {
-    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, what);
-    abort();
-}
 
 static size_t held;
 
