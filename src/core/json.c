@@ -93,7 +93,7 @@ bool tm_utf8_valid(tm_span text) {
 
 // How many of the bytes from `p` on are plain: ASCII, no control, no quote, no backslash.
 // May stop early, never late.
-static size_t plain_run(const uint8_t *p, size_t left) {
+static inline size_t plain_run(const uint8_t *p, size_t left) {
     size_t at = 0;
     while (left - at >= 8) {
         uint64_t word;
@@ -189,35 +189,43 @@ static size_t unescape(uint8_t *to, tm_span text) {
     return len;
 }
 
-// Moves over the string that begins here. `inner` receives what is between its quotes.
-static tm_status string_scan(tm_json *in, tm_span *inner, bool *escaped) {
-    const uint8_t *p = in->source.ptr;
-    size_t end = in->source.len, first = in->at + 1;
-    *escaped = false;
-    for (size_t at = first;;) {
-        at += plain_run(p + at, end - at);
-        in->at = at; // for the error
-        if (at == end) return corrupt(in, "the document ends early");
-        if (p[at] == '"') {
-            *inner = (tm_span){p + first, at - first};
-            in->at = at + 1;
-            return TM_OK;
-        }
-        if (p[at] == '\\') {
-            uint32_t code;
-            const char *reason;
-            size_t len = escape_len(p + at, end - at, &code, &reason);
-            if (len == 0) return corrupt(in, reason);
-            *escaped = true;
-            at += len;
-        } else if (p[at] < 0x20) {
-            return corrupt(in, "control character in a string");
-        } else {
-            size_t len = utf8_len(p + at, end - at);
-            if (len == 0) return corrupt(in, "not UTF-8");
-            at += len;
-        }
+// The length of what stands in a string and is neither plain nor its end; 0 and a reason
+// if nothing may stand there.
+static size_t odd_len(const uint8_t *p, size_t left, bool *escaped,
+                      const char **reason) {
+    uint32_t code;
+    *reason = "the document ends early";
+    if (left == 0) return 0;
+    if (p[0] == '\\') {
+        *escaped = true;
+        return escape_len(p, left, &code, reason);
     }
+    *reason = p[0] < 0x20 ? "control character in a string" : "not UTF-8";
+    return p[0] < 0x20 ? 0 : utf8_len(p, left);
+}
+
+// Moves over the string that begins here. `inner` receives what is between its quotes.
+// Inlined, so that the two words of `inner` stay in registers: written one by one and
+// read as a pair, they cost more than the scan.
+__attribute__((always_inline)) static inline tm_status
+string_scan(tm_json *in, tm_span *inner, bool *escaped) {
+    const uint8_t *p = in->source.ptr;
+    size_t end = in->source.len, first = in->at + 1, at = first;
+    const char *reason = NULL;
+    *escaped = false;
+    for (;;) {
+        at += plain_run(p + at, end - at);
+        if (at < end && p[at] == '"') break;
+        size_t len = odd_len(p + at, end - at, escaped, &reason);
+        if (len == 0) {
+            in->at = at; // for the error
+            return corrupt(in, reason);
+        }
+        at += len;
+    }
+    *inner = (tm_span){p + first, at - first};
+    in->at = at + 1;
+    return TM_OK;
 }
 
 static tm_status string_read(tm_json *in, tm_span *text) {
@@ -246,7 +254,8 @@ static tm_status int_scan(tm_json *in, bool *negative, uint64_t *number) {
     uint64_t value = 0;
     for (; at < end && p[at] >= '0' && p[at] <= '9'; at++) {
         uint64_t digit = (uint64_t)(p[at] - '0');
-        if (value > (UINT64_MAX - digit) / 10) {
+        if (value >= UINT64_MAX / 10 &&
+            (value > UINT64_MAX / 10 || digit > UINT64_MAX % 10)) {
             return corrupt(in, "number past 2^64-1");
         }
         value = value * 10 + digit;
@@ -264,7 +273,7 @@ static tm_status int_scan(tm_json *in, bool *negative, uint64_t *number) {
 
 // ---- values -------------------------------------------------------------------------
 
-static void space_skip(tm_json *in) {
+static inline void space_skip(tm_json *in) {
     const uint8_t *p = in->source.ptr;
     size_t at = in->at, end = in->source.len;
     while (at < end &&
@@ -281,15 +290,9 @@ void tm_json_init(tm_json *in, tm_span source, uint32_t depth_max,
     if (source.len > UINT32_MAX) (void)corrupt(in, "document too long");
 }
 
-tm_json_kind tm_json_peek(tm_json *in) {
-    if (in->status != TM_OK) return TM_JSON_END;
-    space_skip(in);
-    in->start = in->at;
-    if (in->at == in->source.len) {
-        if (in->depth > 0) (void)corrupt(in, "the document ends early");
-        return TM_JSON_END;
-    }
-    switch (in->source.ptr[in->at]) {
+// What a value is, by its first byte. END = no value begins so.
+static tm_json_kind kind_of(uint8_t first) {
+    switch (first) {
     case '"':
         return TM_JSON_STRING;
     case '{':
@@ -301,26 +304,32 @@ tm_json_kind tm_json_peek(tm_json *in) {
         return TM_JSON_BOOL;
     case 'n':
         return TM_JSON_NULL;
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return TM_JSON_INT;
     default:
-        (void)corrupt(in, "not a JSON value");
+        return first == '-' || (first >= '0' && first <= '9') ? TM_JSON_INT
+                                                              : TM_JSON_END;
+    }
+}
+
+tm_json_kind tm_json_peek(tm_json *in) {
+    if (in->status != TM_OK) return TM_JSON_END;
+    space_skip(in);
+    in->start = in->at;
+    if (in->at == in->source.len) {
+        if (in->depth > 0) (void)corrupt(in, "the document ends early");
         return TM_JSON_END;
     }
+    tm_json_kind kind = kind_of(in->source.ptr[in->at]);
+    if (kind == TM_JSON_END) (void)corrupt(in, "not a JSON value");
+    return kind;
 }
 
 // The value that comes next must be of this kind.
 static tm_status expect(tm_json *in, tm_json_kind kind) {
+    if (in->status == TM_OK && in->at < in->source.len &&
+        kind_of(in->source.ptr[in->at]) == kind) { // nearly always
+        in->start = in->at;
+        return TM_OK;
+    }
     static const char *const reasons[] = {
         [TM_JSON_END] = "expected the end",
         [TM_JSON_NULL] = "expected null",
@@ -417,14 +426,14 @@ static bool keys_grow(tm_json *in, struct tm_json_level *level) {
 }
 
 // Remembers a key, and finds it among the first few.
-static bool key_add(tm_json *in, struct tm_json_level *level, size_t at) {
+static inline bool key_add(tm_json *in, struct tm_json_level *level, size_t at) {
     if (level->count == level->keys_cap && !keys_grow(in, level)) return false;
     struct tm_json_key *key = &level->keys[level->count];
     *key = (struct tm_json_key){level->key.ptr, (uint32_t)level->key.len,
                                 (uint32_t)at};
 
-    uint32_t look = key->len;
-    if (key->len > 0) look += 7u * key->ptr[0] + 31u * key->ptr[key->len - 1];
+    uint32_t look = 0; // all different for the members of an operation
+    if (key->len > 0) look = 7u * key->len + key->ptr[0] + key->ptr[key->len - 1];
     uint64_t bit = UINT64_C(1) << (look & 63);
     if ((level->seen & bit) != 0 && level->count < KEYS_COMPARED_MAX) {
         for (uint32_t i = 0; i < level->count; i++) {
@@ -459,7 +468,8 @@ static bool keys_differ(tm_json *in, const struct tm_json_level *level) {
 }
 
 // Moves to the next member or element: over the comma, if one is due. False at the end.
-static bool item_next(tm_json *in, struct tm_json_level *level, uint8_t end) {
+static inline bool item_next(tm_json *in, struct tm_json_level *level,
+                             uint8_t end) {
     space_skip(in);
     in->start = in->at;
     if (in->at == in->source.len) {

@@ -472,13 +472,15 @@ static tm_status unknown_keep(tm_list *list, tm_span id, tm_span raw) {
         list->unknown = unknown;
         list->unknown_cap = more;
     }
-    size_t need = tm_pool_block(id.len) + tm_pool_block(raw.len);
     tm_status status = tm_table_reserve(&list->unknown_ids, 1);
-    if (status == TM_OK) status = tm_pool_reserve(&list->unknown_pool, need);
     if (status != TM_OK) return status;
+    uint8_t *copy = tm_alloc_get(list->alloc, id.len + raw.len);
+    if (copy == NULL) return TM_E_NOMEM;
+    memcpy(copy, id.ptr, id.len);
+    memcpy(copy + id.len, raw.ptr, raw.len);
     list_unknown *kept = &list->unknown[list->unknown_count++];
-    kept->id = text_copy(&list->unknown_pool, id);
-    kept->raw = text_copy(&list->unknown_pool, raw);
+    kept->id = (tm_span){copy, id.len};
+    kept->raw = (tm_span){copy + id.len, raw.len};
     table_put(&list->unknown_ids, kept->id);
     list->size += raw.len + 1;
     return TM_OK;
@@ -612,7 +614,6 @@ tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
     made->size = SIZE_FRAME;
     made->compact_at = COMPACT_MIN;
     store_init(&made->store, alloc, seed);
-    made->unknown_pool = (tm_pool){.alloc = alloc};
     tm_table_init(&made->unknown_ids, alloc, seed);
     *list = made;
     return TM_OK;
@@ -622,7 +623,11 @@ void tm_list_free(tm_list *list) {
     if (list == NULL) return;
     store_deinit(list, &list->store);
     tm_alloc_put(list->alloc, list->places, list->place_cap * sizeof *list->places);
-    tm_pool_deinit(&list->unknown_pool);
+    for (size_t i = 0; i < list->unknown_count; i++) {
+        const list_unknown *kept = &list->unknown[i];
+        tm_alloc_put(list->alloc, (void *)(uintptr_t)kept->id.ptr,
+                     kept->id.len + kept->raw.len);
+    }
     tm_table_deinit(&list->unknown_ids);
     tm_alloc_put(list->alloc, list->unknown,
                  list->unknown_cap * sizeof *list->unknown);

@@ -21,7 +21,7 @@ typedef struct list_store {
     tm_span last_browser;     // the one interned or found last
 } list_store;
 
-// Of an operation of an unknown type.
+// An operation of an unknown type. Both texts are one allocation, the id first.
 typedef struct list_unknown {
     tm_span id, raw;
 } list_unknown;
@@ -45,7 +45,6 @@ struct tm_list {
     tm_digest digest;
     size_t size;       // see tm_list_size
     size_t compact_at; // idle bytes in the pool at which to try again
-    tm_pool unknown_pool;
     list_unknown *unknown;
     size_t unknown_count, unknown_cap;
     tm_table unknown_ids;

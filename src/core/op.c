@@ -49,62 +49,70 @@ typedef enum op_member {
     MEMBER_OTHER,
 } op_member;
 
-static const tm_span member_names[MEMBER_OTHER] = {
-    [MEMBER_ID] = TM_LIT("id"),
-    [MEMBER_TYPE] = TM_LIT("type"),
-    [MEMBER_INSTANCE_ID] = TM_LIT("instanceId"),
-    [MEMBER_IMAGE_ID] = TM_LIT("imageId"),
-    [MEMBER_DATA] = TM_LIT("data"),
-    [MEMBER_SORT] = TM_LIT("sort"),
-    [MEMBER_TIMESTAMP] = TM_LIT("timestamp"),
-    [MEMBER_LOGICAL] = TM_LIT("logical"),
-    [MEMBER_BROWSER_ID] = TM_LIT("browserId"),
-    [MEMBER_VERSION] = TM_LIT("version"),
-    [MEMBER_SEQ] = TM_LIT("seq"),
-};
-
+// By length first: this runs for every member of every operation.
 static op_member member_find(tm_span name) {
-    size_t i = 0;
-    while (i < MEMBER_OTHER && !span_is(name, member_names[i])) {
-        i++;
+    const uint8_t *p = name.ptr;
+    switch (name.len) {
+    case 2:
+        return memcmp(p, "id", 2) == 0 ? MEMBER_ID : MEMBER_OTHER;
+    case 3:
+        return memcmp(p, "seq", 3) == 0 ? MEMBER_SEQ : MEMBER_OTHER;
+    case 4:
+        if (memcmp(p, "type", 4) == 0) return MEMBER_TYPE;
+        if (memcmp(p, "data", 4) == 0) return MEMBER_DATA;
+        return memcmp(p, "sort", 4) == 0 ? MEMBER_SORT : MEMBER_OTHER;
+    case 7:
+        if (memcmp(p, "version", 7) == 0) return MEMBER_VERSION;
+        if (memcmp(p, "imageId", 7) == 0) return MEMBER_IMAGE_ID;
+        return memcmp(p, "logical", 7) == 0 ? MEMBER_LOGICAL : MEMBER_OTHER;
+    case 9:
+        if (memcmp(p, "timestamp", 9) == 0) return MEMBER_TIMESTAMP;
+        return memcmp(p, "browserId", 9) == 0 ? MEMBER_BROWSER_ID : MEMBER_OTHER;
+    case 10:
+        return memcmp(p, "instanceId", 10) == 0 ? MEMBER_INSTANCE_ID : MEMBER_OTHER;
+    default:
+        return MEMBER_OTHER;
     }
-    return (op_member)i;
 }
 
 // ---- bounds (SEMANTICS 2) -----------------------------------------------------------
 
-static bool is_letter(uint8_t c) {
-    return (uint8_t)((c | 0x20) - 'a') < 26;
-}
+// A set of ASCII characters, a bit for each.
+typedef struct letters {
+    uint64_t half[2];
+} letters;
 
-static bool is_digit(uint8_t c) {
-    return (uint8_t)(c - '0') < 10;
-}
+#define DIGITS    UINT64_C(0x03ff000000000000) // 0-9, in the first half
+#define ALPHABET  UINT64_C(0x07fffffe07fffffe) // A-Z a-z, in the second
+#define LETTER(c) (UINT64_C(1) << ((c)&63))
 
-static bool letters_valid(tm_span text, const char *marks) {
+// Without branches: what is a letter and what a digit in an id is random.
+static bool letters_only(tm_span text, const letters *set) {
+    uint64_t all = 1;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        if (is_letter(c) || is_digit(c)) continue;
-        const char *mark = marks;
-        while (*mark != '\0' && (uint8_t)*mark != c) {
-            mark++;
-        }
-        if (*mark == '\0') return false;
+        all &= set->half[c >> 6 & 1] >> (c & 63) & ~(uint64_t)(c >> 7);
     }
-    return true;
+    return all != 0;
 }
 
 bool tm_op_id_valid(tm_span id) {
-    return id.len >= 1 && id.len <= TM_ID_MAX && letters_valid(id, "-._~/");
+    static const letters set = {{DIGITS | LETTER('.') | LETTER('-') | LETTER('/'),
+                                 ALPHABET | LETTER('_') | LETTER('~')}};
+    return id.len >= 1 && id.len <= TM_ID_MAX && letters_only(id, &set);
 }
 
 bool tm_browser_id_valid(tm_span id) {
-    return id.len >= 1 && id.len <= TM_ID_MAX && letters_valid(id, "-._~");
+    static const letters set = {
+        {DIGITS | LETTER('.') | LETTER('-'), ALPHABET | LETTER('_') | LETTER('~')}};
+    return id.len >= 1 && id.len <= TM_ID_MAX && letters_only(id, &set);
 }
 
 bool tm_field_name_valid(tm_span name) {
+    static const letters set = {{DIGITS, ALPHABET | LETTER('_')}};
+    static const letters first = {{0, ALPHABET}};
     return name.len >= 1 && name.len <= TM_FIELD_NAME_MAX &&
-           is_letter(name.ptr[0]) && letters_valid(name, "_");
+           letters_only(name, &set) && letters_only((tm_span){name.ptr, 1}, &first);
 }
 
 bool tm_instance_id_valid(tm_span id) {
@@ -314,12 +322,11 @@ static tm_status members_read(tm_json *in, tm_op *op, op_draft *draft,
         if (draft->edit && (cut != NULL || member == MEMBER_ID)) {
             return tm_json_fail(in, "not a part of an edit");
         }
-        (void)tm_json_peek(in);
-        size_t at = in->at;
         tm_status status = member_read(in, op, draft, member);
         if (status != TM_OK) return status;
         if (cut != NULL) {
-            *cut = (tm_cut){(uint32_t)(at - first), (uint32_t)(in->at - at)};
+            *cut = (tm_cut){(uint32_t)(in->start - first),
+                            (uint32_t)(in->at - in->start)};
         }
     }
     return in->status;

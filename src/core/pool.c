@@ -6,8 +6,9 @@
 #define CHUNK_MIN 2048u
 #define CHUNK_MAX                                                                  \
     65536u // beyond that larger ones only cost more when they stay empty
-#define FINE_MAX  128u
-#define BLOCK_MAX ((size_t)1 << 20)
+#define FINE_MAX    128u
+#define BLOCK_MAX   ((size_t)1 << 20)
+#define RESERVE_MAX ((size_t)1 << 26) // some sixty such fit into 32 bits
 
 struct tm_pool_chunk {
     struct tm_pool_chunk *older;
@@ -46,34 +47,36 @@ static void block_free(tm_pool *pool, uint8_t *block, uint32_t class, size_t siz
     pool->idle += size;
 }
 
-// What is left of a chunk becomes free blocks, the largest first.
+// What is left of a chunk's rest becomes free blocks, the largest first.
 static void rest_free(tm_pool *pool) {
-    while (pool->left >= 8) {
-        size_t size, floor = pool->left & ~(size_t)7;
+    while (pool->rest_left >= 8) {
+        size_t size, floor = pool->rest_left & ~(size_t)7;
         uint32_t class = class_of(floor, &size);
-        while (size > pool->left) { // rounded up: the class below
+        while (size > pool->rest_left) { // rounded up: the class below
             floor -= 8;
             class = class_of(floor, &size);
         }
-        block_free(pool, pool->at, class, size);
-        pool->at += size;
-        pool->left -= size;
+        block_free(pool, pool->rest, class, size);
+        pool->rest += size;
+        pool->rest_left -= size;
     }
 }
 
 tm_status tm_pool_reserve(tm_pool *pool, size_t size) {
     if (pool->left >= size) return TM_OK;
-    if (size > BLOCK_MAX) return TM_E_NOMEM;
-    size_t want = pool->total / 4 & ~(size_t)15;
+    if (size > RESERVE_MAX) return TM_E_NOMEM;
+    size_t want = pool->total / 8 & ~(size_t)15;
     if (want < CHUNK_MIN) want = CHUNK_MIN;
     if (want > CHUNK_MAX) want = CHUNK_MAX;
     if (want < size + CHUNK_HEAD) want = (size + CHUNK_HEAD + 15) & ~(size_t)15;
     struct tm_pool_chunk *chunk =
         pool->alloc->resize(pool->alloc->context, NULL, 0, want);
     if (chunk == NULL) return TM_E_NOMEM;
-    rest_free(pool);
     *chunk = (struct tm_pool_chunk){pool->chunks, want};
     pool->chunks = chunk;
+    rest_free(pool);
+    pool->rest = pool->at;
+    pool->rest_left = pool->left;
     pool->at = (uint8_t *)chunk + CHUNK_HEAD;
     pool->left = want - CHUNK_HEAD;
     pool->total += want;
@@ -89,6 +92,12 @@ void *tm_pool_get(tm_pool *pool, size_t size) {
     if (ptr != NULL) {
         memcpy(&pool->free[class], ptr, sizeof(void *));
         pool->idle -= block;
+        return ptr;
+    }
+    if (pool->rest_left >= block) {
+        ptr = pool->rest;
+        pool->rest += block;
+        pool->rest_left -= block;
         return ptr;
     }
     TM_ASSERT(pool->left >= block); // reserved

@@ -21,14 +21,17 @@
 typedef struct tm_pool {
     const tm_alloc *alloc; // keeps
     struct tm_pool_chunk *chunks;
-    uint8_t *at;  // the fresh end of the newest chunk
-    size_t left;  // bytes behind it
+    uint8_t *at;   // the fresh end of the newest chunk
+    size_t left;   // bytes behind it
+    uint8_t *rest; // the fresh end of the chunk before: for what still fits there
+    size_t rest_left;
     size_t total; // bytes in all chunks
     size_t idle;  // bytes in free blocks
     void *free[TM_POOL_CLASSES];
 } tm_pool;
 
-// tm_pool_block - the bytes that a block of `size` takes: its class. 0 for 0.
+// tm_pool_block - the bytes that a block of `size` takes: its class. 0 for 0; for more
+// than the largest block a number that cannot be reserved, however many are added up.
 size_t tm_pool_block(size_t size);
 
 // tm_pool_reserve - so that blocks of `size` bytes in all (the sum of their
