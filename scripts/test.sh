@@ -47,7 +47,7 @@ run "C, asan" ctest ctests asan
 [ ! -f web/package.json ] || run "web" node npm test -w web
 ! grep -qs '"test":' labeler/package.json || run "labeler" node npm test -w labeler
 run "C, tsan" ctest ctests tsan
-[ ! -f tests/browser/package.json ] || run "browser" node npm test -w tests/browser
+! grep -qs '"test":' tests/browser/package.json || run "browser" node npm test -w tests/browser
 [ -z "$(find tests -name 'fuzz_*.c' -print -quit)" ] || run "fuzz" tap scripts/fuzz.sh 5
 
 closing
