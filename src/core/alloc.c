@@ -10,6 +10,7 @@ struct tm_arena_block {
     tm_arena_block *older;
     size_t size; // of the whole block, this header included
     size_t used; // likewise
+    size_t want; // what the next block should hold at least
 };
 
 static size_t aligned(size_t size) {
@@ -32,18 +33,14 @@ void tm_alloc_put(const tm_alloc *alloc, void *ptr, size_t size) {
 // A block of at least `size` bytes behind its header, newest first. Each is as large as
 // all before it together, so their number is the logarithm of what they hold.
 static tm_arena_block *block_new(tm_arena *arena, size_t size) {
-    size_t head = aligned(sizeof(tm_arena_block));
-    size_t total = ARENA_BLOCK_MIN;
+    size_t head = aligned(sizeof(tm_arena_block)), total = ARENA_BLOCK_MIN;
     for (tm_arena_block *b = arena->blocks; b != NULL; b = b->older) {
-        if (total <= SIZE_MAX / 2 - b->size) total += b->size;
+        size_t more = b->size > b->want ? b->size : b->want;
+        if (total <= SIZE_MAX / 2 - more) total += more;
     }
     if (total < size + head) total = size + head;
     tm_arena_block *block =
         arena->alloc->resize(arena->alloc->context, NULL, 0, total);
-    if (block == NULL && total > size + head) { // then just what is needed
-        total = size + head;
-        block = arena->alloc->resize(arena->alloc->context, NULL, 0, total);
-    }
     if (block == NULL) return NULL;
     *block = (tm_arena_block){.older = arena->blocks, .size = total, .used = head};
     arena->blocks = block;
@@ -88,8 +85,6 @@ static void blocks_free(tm_arena *arena, tm_arena_block *keep) {
 }
 
 void tm_arena_reset(tm_arena *arena) {
-    // The content may have needed several blocks. The one kept must hold all of it, or
-    // the next request of this size would allocate again.
     tm_arena_block *keep = arena->blocks;
     size_t total = 0;
     for (tm_arena_block *b = arena->blocks; b != NULL; b = b->older) {
@@ -98,12 +93,9 @@ void tm_arena_reset(tm_arena *arena) {
     }
     if (keep == NULL) return;
     blocks_free(arena, keep);
-    if (total == keep->size) return;
-    const tm_alloc *alloc = arena->alloc;
-    tm_arena_block *whole = alloc->resize(alloc->context, keep, keep->size, total);
-    if (whole == NULL) return; // keep is as it was: smaller, and good enough
-    whole->size = total;
-    arena->blocks = whole;
+    // Where it took several blocks, the one that the next request adds will hold all of
+    // this, and be the one that is kept.
+    if (total > keep->size) keep->want = total;
 }
 
 void tm_arena_deinit(tm_arena *arena) {

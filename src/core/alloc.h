@@ -39,8 +39,8 @@ void *tm_arena_get(tm_arena *arena, size_t size);
 // A null span (ptr NULL) stays null; an empty one stays non-null.
 TM_MUST_USE tm_status tm_arena_copy(tm_arena *arena, tm_span text, tm_span *copy);
 
-// tm_arena_reset - forget all content; keeps one block, so a request allocates nothing
-// after the first of its size.
+// tm_arena_reset - forget all content; keeps one block, so requests allocate nothing
+// after the second of a size. Asks for no memory.
 void tm_arena_reset(tm_arena *arena);
 void tm_arena_deinit(tm_arena *arena);
 
