@@ -1,0 +1,58 @@
+/** react.ts - the React binding: everything readable is one hook. */
+import { useEffect, useMemo, useSyncExternalStore, type ChangeEvent } from "react";
+import { Draft, type DraftOptions } from "./drafts.js";
+import type { Id, Item, List, Readable, Receipt } from "./types.js";
+
+export const useReadable = <T>(readable: Readable<T>): T =>
+  useSyncExternalStore(readable.subscribe, readable.snapshot, readable.snapshot);
+
+/** The items in display order. */
+export const useList = <F extends string>(list: List<F>): readonly Item<F>[] => useReadable(list.items);
+
+/** One item; renders again only when that one has changed. */
+export const useItem = <F extends string>(list: List<F>, id: Id): Item<F> | undefined =>
+  useReadable(useMemo(() => list.item(id), [list, id]));
+
+/** How far the own edits of one item have come. */
+export const useReceipt = <F extends string>(list: List<F>, id: Id): Receipt | undefined =>
+  useReadable(useMemo(() => list.receipt(id), [list, id]));
+
+type TextElement = HTMLInputElement | HTMLTextAreaElement;
+
+export type DraftProps = {
+  readonly value: string;
+  readonly onChange: (event: ChangeEvent<TextElement>) => void;
+  readonly onFocus: () => void;
+  readonly onBlur: () => void;
+  readonly onCompositionStart: () => void;
+  readonly onCompositionEnd: () => void;
+  readonly "aria-invalid": true | undefined;
+};
+
+/**
+ * A text field of one item: spread `props` into an <input> or <textarea>. `problem` says
+ * why the text in it cannot be written. The options are read once.
+ */
+export function useDraft<F extends string>(
+  list: List<F>,
+  id: Id,
+  field: F,
+  options?: DraftOptions,
+): { readonly props: DraftProps; readonly problem: string | undefined } {
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the options are read once
+  const draft = useMemo(() => new Draft(list, id, field, options), [list, id, field]);
+  useEffect(draft.open, [draft]);
+  const { text, problem } = useReadable(draft);
+  return {
+    props: {
+      value: text,
+      onChange: (event) => draft.input(event.target.value),
+      onFocus: draft.focus,
+      onBlur: draft.blur,
+      onCompositionStart: draft.compositionStart,
+      onCompositionEnd: draft.compositionEnd,
+      "aria-invalid": problem === undefined ? undefined : true,
+    },
+    problem,
+  };
+}

@@ -1,0 +1,147 @@
+/** The guard of a disk transaction, and storage that refuses, is missing, or goes. */
+import { expect, test } from "vitest";
+import { decide } from "../src/storage.js";
+import type { Options } from "../src/index.js";
+import { FakeBrowser, FakeClock, FakeServer, Tab, settle, type Fields } from "./fakes.js";
+
+const writes = { guarded: [["put", "state", "g"]], always: [["put", "offset", "1"]] } as const;
+const both = [...writes.guarded, ...writes.always];
+const state = (generation: number, cursor: number): string => JSON.stringify({ generation, cursor, mark: "m" });
+
+test.each([
+  ["nothing stored", [0, 0], undefined, 0, 0, both],
+  ["a later cursor", [1, 6], state(1, 5), 0, 6, both],
+  ["a later generation, an earlier cursor", [2, 1], state(1, 5), 0, 1, both],
+  ["the same pair", [1, 5], state(1, 5), 1, 5, writes.always],
+  ["an earlier cursor", [1, 4], state(1, 5), 1, 5, writes.always],
+  ["an earlier generation", [1, 9], state(2, 5), 2, 5, writes.always],
+  ["no guard", null, state(2, 5), 0, 5, writes.always],
+  ["no guard, nothing stored", null, undefined, 0, 0, writes.always],
+  ["an unreadable state", [0, 0], "{", 0, 0, both],
+  ["a state of other things", [0, 3], '{"generation":"x","cursor":9}', 0, 3, both],
+  ["a state that is no object", [0, 3], "null", 0, 3, both],
+] as const)("guard: %s", (_name, guard, stored, outcome, cursor, done) => {
+  expect(decide({ guard, ...writes }, stored)).toEqual({ outcome, cursor, writes: done });
+});
+
+const world = (): { server: FakeServer; browser: FakeBrowser; clock: FakeClock } => {
+  const clock = new FakeClock();
+  return { clock, server: new FakeServer(clock), browser: new FakeBrowser() };
+};
+
+test("an edit is kept before the call returns, then on disk, then accepted", async () => {
+  const { server, browser } = world();
+  server.down = true;
+  const tab = await Tab.open(browser, server);
+  const { id, written } = tab.list.add("p1", { description: "north" });
+  expect(written).toBe("ok");
+  expect([...browser.local.keys()].some((key) => key.startsWith("op/"))).toBe(true);
+  expect(tab.list.receipt(id).snapshot()).toBe("kept");
+  await settle();
+  expect(tab.list.receipt(id).snapshot()).toBe("disk");
+  server.down = false;
+  await server.clock.advance(60_000);
+  expect(tab.list.receipt(id).snapshot() ?? "accepted").toBe("accepted");
+  expect(tab.status.pending).toBe(0);
+  await tab.list.close();
+});
+
+test("a full localStorage: volatile, until the disk has it", async () => {
+  const { server, browser } = world();
+  server.down = true;
+  const tab = await Tab.open(browser, server, { warnBeforeClose: true });
+  browser.full = true;
+  let open = (): void => {};
+  browser.gate = new Promise((resolve) => (open = resolve));
+  const { id, written } = tab.list.add("p1");
+  expect(written).toBe("volatile");
+  expect(tab.list.item(id).snapshot()).toEqual({ id, imageId: "p1" });
+  expect(tab.status).toMatchObject({ volatile: 1, pending: 1, safeToClose: false });
+  expect(tab.page.warning).toBe(true);
+  open();
+  await settle();
+  expect(tab.status).toMatchObject({ volatile: 0, pending: 1, safeToClose: true });
+  expect(tab.page.warning).toBe(false);
+  tab.kill();
+  browser.full = false;
+  const next = await Tab.open(browser, server);
+  expect(next.list.items.snapshot()).toEqual([{ id, imageId: "p1" }]);
+});
+
+test("both full: volatile, shown, sent all the same, and no longer volatile when accepted", async () => {
+  const { server, browser, clock } = world();
+  const tab = await Tab.open(browser, server);
+  await clock.advance(1000);
+  browser.full = browser.diskFull = true;
+  const { written } = tab.list.add("p1");
+  expect(written).toBe("volatile");
+  await clock.advance(5000);
+  expect(server.rows).toHaveLength(1);
+  expect(tab.status).toMatchObject({ volatile: 0, pending: 0, safeToClose: true });
+});
+
+test.each([
+  ["no localStorage", { local: () => undefined }],
+  ["no IndexedDB", { disk: async () => undefined }],
+  ["neither", { local: () => undefined, disk: async () => undefined }],
+] as [string, Partial<NonNullable<Options<Fields>["storage"]>>][])("%s: the list works, and says how safe it is", async (_name, without) => {
+  const { server, browser, clock } = world();
+  const tab: Tab = new Tab(browser, server);
+  const storage: Options<Fields>["storage"] = {
+    local: () => browser.localStore(tab), disk: async () => browser.diskStore(), locks: () => browser.locks(tab),
+    persist: async () => true, ...without,
+  };
+  tab.more = { storage };
+  server.down = true;
+  await tab.start();
+  const { id, written } = tab.list.add("p1");
+  expect(written).toBe("local" in without ? "volatile" : "ok");
+  await settle();
+  expect(tab.status.volatile).toBe("disk" in without && "local" in without ? 1 : 0);
+  server.down = false;
+  await clock.advance(60_000);
+  expect(tab.status).toMatchObject({ pending: 0, volatile: 0, safeToClose: true });
+  expect(server.rows[0]?.op["instanceId"]).toBe(id);
+});
+
+test("site data cleared while the page is open: what is queued is put back, the rest fetched again", async () => {
+  const { server, browser, clock } = world();
+  const tab = await Tab.open(browser, server);
+  tab.list.add("p1");
+  await clock.advance(5000);
+  server.down = true;
+  server.stop();
+  const { id } = tab.list.add("p2");
+  await settle();
+  browser.clear();
+  await clock.advance(1000);
+  expect([...browser.local.keys()].some((key) => key.startsWith("op/"))).toBe(true);
+  const other = tab.list.add("p3"); // a session is made anew meanwhile: nothing falls between
+  server.down = false;
+  await clock.advance(120_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["p1", "p2", "p3"]);
+  expect(tab.list.items.snapshot().map((item) => item.imageId)).toEqual(["p1", "p2", "p3"]);
+  expect(tab.list.items.snapshot().map((item) => item.id)).toContain(id);
+  expect(other.written).toBe("ok");
+  tab.kill();
+  server.down = true;
+  const next = await Tab.open(browser, server);
+  expect(next.list.items.snapshot()).toHaveLength(3);
+});
+
+test("a page that is killed at any moment loses nothing that was kept", async () => {
+  const { server, browser, clock } = world();
+  const ids: string[] = [];
+  for (let round = 0; round < 6; round++) {
+    const tab = await Tab.open(browser, server);
+    if (round % 2) await clock.advance(round * 10);
+    ids.push(tab.list.add(`p${round}`).id, tab.list.add(`q${round}`).id);
+    if (round % 3) await settle();
+    tab.kill();
+  }
+  const last = await Tab.open(browser, server);
+  await clock.advance(60_000);
+  expect(last.list.items.snapshot().map(({ id }) => id).sort()).toEqual([...ids].sort());
+  expect(server.rows).toHaveLength(ids.length);
+  expect(last.status.pending).toBe(0);
+});
