@@ -1,0 +1,63 @@
+// check-runner.mjs - `tidemark check --engine wasm` runs core.wasm here.
+//
+// Started with two helpers in place: read(n) takes n bytes from the pipe, file() takes a
+// file from it. First comes core.wasm; then calls, one frame each, until the pipe ends:
+//
+//   call     u32 length of the rest, u8 length of the name, the name, u8 arguments,
+//            each: u8 'i' | 'u' | 'w' and u64; u8 result's letter or 'v';
+//            u8 1 = the output is wanted; the rest is the input
+//   answer   u32 length of the rest, u8 0 = returned, 1 = trapped; i64 what it returned;
+//            the rest is the output, or the trap's words
+//
+// All little-endian. All engines live in this one instance.
+import { writeSync } from 'node:fs';
+
+const { read, file } = globalThis;
+
+function write(bytes) {
+  for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
+}
+
+function answer(trapped, value, bytes) {
+  const head = Buffer.alloc(13);
+  head.writeUInt32LE(9 + bytes.length, 0);
+  head.writeUInt8(trapped, 4);
+  head.writeBigInt64LE(BigInt.asIntN(64, BigInt(value)), 5);
+  write(Buffer.concat([head, bytes]));
+}
+
+const { instance } = await WebAssembly.instantiate(new Uint8Array(file()), {});
+const core = instance.exports;
+// Memory may have moved in any call, so a view never outlives the next one.
+const memory = (at, length) => Buffer.from(core.memory.buffer, at >>> 0, length >>> 0);
+answer(0, 0, Buffer.alloc(0));
+
+for (;;) {
+  const frame = read(read(4).readUInt32LE(0));
+  let at = 1 + frame[0];
+  const name = frame.toString('utf8', 1, at);
+  const values = [];
+  for (let left = frame[at++]; left > 0; left--, at += 9) {
+    const value = frame.readBigUInt64LE(at + 1);
+    values.push(frame[at] === 0x77 /* w */ ? value : Number(BigInt.asIntN(32, value)));
+  }
+  const kind = String.fromCharCode(frame[at]);
+  const wanted = frame[at + 1] === 1;
+  const input = frame.subarray(at + 2);
+  try {
+    if (input.length > 0) {
+      const room = core.tm_door_in(input.length);
+      if (room === 0) throw new Error(`no memory for ${input.length} bytes of input`);
+      input.copy(memory(room, input.length));
+    }
+    let value = core[name](...values);
+    if (kind === 'u') value >>>= 0;
+    if (kind === 'v') value = 0;
+    const output = wanted
+      ? Buffer.from(memory(core.tm_door_out(), core.tm_door_out_len()))
+      : Buffer.alloc(0);
+    answer(0, value, output);
+  } catch (error) {
+    answer(1, 0, Buffer.from(`${name}: ${error.message}`));
+  }
+}

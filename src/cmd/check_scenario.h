@@ -1,0 +1,17 @@
+// check_scenario.h - golden cases of kind `scenario`: replicas, a server, virtual time.
+//
+// Knows cmd/check_case.h, cmd/check_door.h.
+#ifndef TM_CMD_CHECK_SCENARIO_H
+#define TM_CMD_CHECK_SCENARIO_H
+
+#include "cmd/check_case.h"
+#include "cmd/check_door.h"
+#include "cmd/check_verdict.h"
+
+// tm_scenario_run - walk through a judged case. What was wrong is in the verdict.
+//   directory   for the SQLite file, empty; NULL = the store is in memory
+// TM_E_IO: the door is of no more use.
+TM_MUST_USE tm_status tm_scenario_run(const tm_node *one, tm_check_door *door,
+                                      const char *directory, tm_verdict *verdict);
+
+#endif
