@@ -63,7 +63,8 @@ static bool file_load(check *run, const char *name) {
         return file_complain(run, name, strerror(errno));
     }
     tm_span text = {file->text, file->text_len};
-    if (tm_case_file_read(text, &run->arena, &file->first, problem) != TM_OK) {
+    if (tm_check_case_file_read(text, &run->arena, &file->first, problem) !=
+        TM_OK) {
         free(file->text);
         return file_complain(run, name, problem);
     }
@@ -85,7 +86,7 @@ static void text_say(const char *label, tm_span text) {
 }
 
 static void verdict_say(const check_file *file, tm_span name,
-                        const tm_verdict *verdict) {
+                        const tm_check_verdict *verdict) {
     (void)printf("FAILED ");
     tm_print_safe(stdout, name);
     (void)printf(" (%s)\n  ", file->name);
@@ -104,7 +105,7 @@ static void verdict_say(const check_file *file, tm_span name,
 
 // One case as a member of the array `cases`.
 static void verdict_json(const check *run, const check_file *file, tm_span name,
-                         const tm_verdict *verdict) {
+                         const tm_check_verdict *verdict) {
     tm_buf out = {.alloc = &tm_host_alloc};
     tm_buf_text(&out, run->done == 1 ? "\n" : ",\n");
     tm_buf_text(&out, "{\"file\":");
@@ -131,14 +132,14 @@ static void verdict_json(const check *run, const check_file *file, tm_span name,
 
 // ---- one case -----------------------------------------------------------------------
 
-static bool door_open(check *run, tm_verdict *verdict) {
+static bool door_open(check *run, tm_check_verdict *verdict) {
     char problem[256] = "out of memory";
     if (run->door != NULL) return true;
     tm_status status = run->wasm ? tm_check_node(&run->door, problem)
                                  : tm_check_native(&run->door);
     if (status == TM_OK) return true;
     run->door = NULL;
-    return tm_verdict_fail(verdict, "%s", problem);
+    return tm_check_verdict_fail(verdict, "%s", problem);
 }
 
 // A door that broke, with all its engines, is replaced for the next case.
@@ -159,42 +160,43 @@ static void directory_clear(const char *directory) {
     if (listing != NULL) (void)closedir(listing);
 }
 
-static void merge_run(check *run, const tm_node *one, tm_verdict *verdict) {
-    tm_merge merge;
-    if (tm_merge_init(&merge, one, verdict)) {
+static void merge_run(check *run, const tm_node *one, tm_check_verdict *verdict) {
+    tm_check_merge merge;
+    if (tm_check_merge_init(&merge, one, verdict)) {
         if (run->wasm) {
-            door_drop(run, tm_merge_door(&merge, run->door));
+            door_drop(run, tm_check_merge_door(&merge, run->door));
         } else {
-            (void)tm_merge_native(&merge);
+            (void)tm_check_merge_native(&merge);
         }
     }
-    tm_merge_deinit(&merge);
+    tm_check_merge_deinit(&merge);
 }
 
-static void case_judged_run(check *run, const tm_node *one, tm_verdict *verdict) {
+static void case_judged_run(check *run, const tm_node *one,
+                            tm_check_verdict *verdict) {
     if (!door_open(run, verdict)) return;
     if (tm_node_says(tm_node_get(one, "kind"), "merge")) {
         merge_run(run, one, verdict);
         return;
     }
-    door_drop(run, tm_scenario_run(one, run->door, run->directory, verdict));
+    door_drop(run, tm_check_scenario(one, run->door, run->directory, verdict));
     directory_clear(run->directory);
 }
 
 static void case_run(check *run, const check_file *file, const tm_node *one) {
-    tm_verdict verdict;
-    tm_case_flaw flaw;
+    tm_check_verdict verdict;
+    tm_check_case_flaw flaw;
     tm_span name = tm_node_text(tm_node_get(one, "name"));
     if (name.ptr == NULL) name = tm_text("(a case without a name)");
-    tm_verdict_init(&verdict, &tm_host_alloc);
+    tm_check_verdict_init(&verdict, &tm_host_alloc);
     tm_host_doing("%s: case %.*s", file->name,
                   (int)(name.len > 100 ? 100 : name.len), (const char *)name.ptr);
-    if (!tm_case_judge(one, &flaw)) {
+    if (!tm_check_case_judge(one, &flaw)) {
         verdict.step = flaw.step;
-        (void)tm_verdict_fail(&verdict, "malformed: %s", flaw.why);
+        (void)tm_check_verdict_fail(&verdict, "malformed: %s", flaw.why);
     } else if (name_is_double(file->first, one)) {
-        (void)tm_verdict_fail(&verdict,
-                              "malformed: the name is taken in this file");
+        (void)tm_check_verdict_fail(&verdict,
+                                    "malformed: the name is taken in this file");
     } else {
         case_judged_run(run, one, &verdict);
     }
@@ -206,7 +208,7 @@ static void case_run(check *run, const check_file *file, const tm_node *one) {
     } else if (verdict.failed) {
         verdict_say(file, name, &verdict);
     }
-    tm_verdict_deinit(&verdict);
+    tm_check_verdict_deinit(&verdict);
 }
 
 static void cases_run(check *run) {
@@ -235,15 +237,15 @@ static bool directory_make(char *path, size_t size) {
 
 static int check_all(check *run, char **names) {
     uint64_t begun = tm_host_now().mono_ms;
-    tm_verdict engine;
-    tm_verdict_init(&engine, &tm_host_alloc);
+    tm_check_verdict engine;
+    tm_check_verdict_init(&engine, &tm_host_alloc);
     if (!door_open(run, &engine)) { // said once, not for every case
         (void)tm_failure(run->command, "%.*s", (int)engine.what.len,
                          (const char *)engine.what.ptr);
-        tm_verdict_deinit(&engine);
+        tm_check_verdict_deinit(&engine);
         return TM_EXIT_USAGE;
     }
-    tm_verdict_deinit(&engine);
+    tm_check_verdict_deinit(&engine);
     for (; *names != NULL; names++) {
         (void)file_load(run, *names);
     }

@@ -10,7 +10,7 @@
 
 // ---- flaws --------------------------------------------------------------------------
 
-__attribute__((format(printf, 2, 3))) static bool flawed(tm_case_flaw *flaw,
+__attribute__((format(printf, 2, 3))) static bool flawed(tm_check_case_flaw *flaw,
                                                          const char *format, ...) {
     va_list values;
     va_start(values, format);
@@ -52,9 +52,9 @@ static bool is_one_of(const tm_node *node, const char *const *words) {
     return false;
 }
 
-static bool all_of(const tm_node *node, member_form form, tm_case_flaw *flaw);
+static bool all_of(const tm_node *node, member_form form, tm_check_case_flaw *flaw);
 
-static bool state_is(const tm_node *node, tm_case_flaw *flaw) {
+static bool state_is(const tm_node *node, tm_check_case_flaw *flaw) {
     const tm_node *items = tm_node_get(node, "items");
     if (!tm_node_is(items, TM_JSON_OBJECT)) {
         return flawed(flaw, "a state wants `items`, an object");
@@ -85,7 +85,7 @@ static bool state_is(const tm_node *node, tm_case_flaw *flaw) {
     return true;
 }
 
-static bool op_is(const tm_node *node, tm_case_flaw *flaw) {
+static bool op_is(const tm_node *node, tm_check_case_flaw *flaw) {
     if (!tm_node_is(tm_node_get(node, "type"), TM_JSON_STRING)) {
         return flawed(flaw, "an operation wants `type`, a string");
     }
@@ -102,7 +102,8 @@ static bool counts_are(const tm_node *node) {
 }
 
 // Whether a value has its form. Says what was wrong unless something deeper did.
-static bool form_is(const tm_node *node, member_form form, tm_case_flaw *flaw) {
+static bool form_is(const tm_node *node, member_form form,
+                    tm_check_case_flaw *flaw) {
     static const char *const results[] = {"ok", "volatile", "gone", NULL};
     static const char *const push[] = {
         "none",       "requestLost",      "crashBeforeCommit",    "responseLost",
@@ -153,7 +154,8 @@ static bool form_is(const tm_node *node, member_form form, tm_case_flaw *flaw) {
     return false;
 }
 
-static bool all_of(const tm_node *node, member_form form, tm_case_flaw *flaw) {
+static bool all_of(const tm_node *node, member_form form,
+                   tm_check_case_flaw *flaw) {
     if (!tm_node_is(node, TM_JSON_ARRAY)) return false;
     for (const tm_node *one = node->first; one != NULL; one = one->next) {
         if (!form_is(one, form, flaw)) return false;
@@ -192,7 +194,7 @@ typedef struct member {
 
 // Whether `node` has what it needs, each in its form; `closed`: and nothing else.
 static bool members_are(const tm_node *node, const member *members, bool closed,
-                        const char *what, tm_case_flaw *flaw) {
+                        const char *what, tm_check_case_flaw *flaw) {
     if (!tm_node_is(node, TM_JSON_OBJECT))
         return flawed(flaw, "%s is no object", what);
     for (const member *one = members; one->name != NULL; one++) {
@@ -266,40 +268,40 @@ static const member expect_members[] = {DO,
 static const struct step_form {
     const char *word;
     const member *members;
-} steps[TM_DO_COUNT] = {
-    [TM_DO_EDIT] = {"edit", edit_members},
-    [TM_DO_PUSH] = {"push", push_members},
-    [TM_DO_PULL] = {"pull", pull_members},
-    [TM_DO_SYNC] = {"sync", at_members},
-    [TM_DO_SYNC_ALL] = {"syncAll", bare_members},
-    [TM_DO_REFRESH] = {"refresh", at_members},
-    [TM_DO_CRASH] = {"crash", at_members},
-    [TM_DO_START] = {"start", start_members},
-    [TM_DO_OFFLINE] = {"offline", at_members},
-    [TM_DO_ONLINE] = {"online", at_members},
-    [TM_DO_ADVANCE] = {"advance", advance_members},
-    [TM_DO_CLOCK] = {"clock", clock_members},
-    [TM_DO_SERVER_CLOCK] = {"serverClock", server_clock_members},
-    [TM_DO_WS_DROP] = {"wsDrop", drop_members},
-    [TM_DO_REPLAY] = {"replay", nth_members},
-    [TM_DO_WIPE] = {"wipe", wipe_members},
-    [TM_DO_CLONE] = {"clone", clone_members},
-    [TM_DO_QUOTA] = {"quota", quota_members},
-    [TM_DO_LOSE_QUEUED] = {"loseQueued", nth_members},
-    [TM_DO_COMPACT] = {"compact", bare_members},
-    [TM_DO_BACKUP] = {"backup", bare_members},
-    [TM_DO_RESTORE] = {"restore", bare_members},
-    [TM_DO_EXPECT] = {"expect", expect_members},
+} steps[TM_CHECK_DO_COUNT] = {
+    [TM_CHECK_DO_EDIT] = {"edit", edit_members},
+    [TM_CHECK_DO_PUSH] = {"push", push_members},
+    [TM_CHECK_DO_PULL] = {"pull", pull_members},
+    [TM_CHECK_DO_SYNC] = {"sync", at_members},
+    [TM_CHECK_DO_SYNC_ALL] = {"syncAll", bare_members},
+    [TM_CHECK_DO_REFRESH] = {"refresh", at_members},
+    [TM_CHECK_DO_CRASH] = {"crash", at_members},
+    [TM_CHECK_DO_START] = {"start", start_members},
+    [TM_CHECK_DO_OFFLINE] = {"offline", at_members},
+    [TM_CHECK_DO_ONLINE] = {"online", at_members},
+    [TM_CHECK_DO_ADVANCE] = {"advance", advance_members},
+    [TM_CHECK_DO_CLOCK] = {"clock", clock_members},
+    [TM_CHECK_DO_SERVER_CLOCK] = {"serverClock", server_clock_members},
+    [TM_CHECK_DO_WS_DROP] = {"wsDrop", drop_members},
+    [TM_CHECK_DO_REPLAY] = {"replay", nth_members},
+    [TM_CHECK_DO_WIPE] = {"wipe", wipe_members},
+    [TM_CHECK_DO_CLONE] = {"clone", clone_members},
+    [TM_CHECK_DO_QUOTA] = {"quota", quota_members},
+    [TM_CHECK_DO_LOSE_QUEUED] = {"loseQueued", nth_members},
+    [TM_CHECK_DO_COMPACT] = {"compact", bare_members},
+    [TM_CHECK_DO_BACKUP] = {"backup", bare_members},
+    [TM_CHECK_DO_RESTORE] = {"restore", bare_members},
+    [TM_CHECK_DO_EXPECT] = {"expect", expect_members},
 };
 
-tm_do tm_do_find(const tm_node *word) {
-    for (tm_do what = 0; what < TM_DO_COUNT; what++) {
+tm_check_do tm_check_do_find(const tm_node *word) {
+    for (tm_check_do what = 0; what < TM_CHECK_DO_COUNT; what++) {
         if (tm_node_says(word, steps[what].word)) return what;
     }
-    return TM_DO_COUNT;
+    return TM_CHECK_DO_COUNT;
 }
 
-const char *tm_do_word(tm_do what) {
+const char *tm_check_do_word(tm_check_do what) {
     return steps[what].word;
 }
 
@@ -311,7 +313,7 @@ static bool page_known(const tm_node *one, tm_span id, const tm_node *until) {
     }
     const tm_node *step = tm_node_get(one, "steps")->first;
     for (; step != NULL && step != until; step = step->next) {
-        if (tm_do_find(tm_node_get(step, "do")) == TM_DO_CLONE &&
+        if (tm_check_do_find(tm_node_get(step, "do")) == TM_CHECK_DO_CLONE &&
             tm_span_equal(tm_node_text(tm_node_get(step, "to")), id)) {
             return true;
         }
@@ -320,7 +322,7 @@ static bool page_known(const tm_node *one, tm_span id, const tm_node *until) {
 }
 
 static bool step_pages_known(const tm_node *one, const tm_node *step,
-                             tm_case_flaw *flaw) {
+                             tm_check_case_flaw *flaw) {
     static const char *const members[] = {"at", "from", NULL};
     for (const char *const *name = members; *name != NULL; name++) {
         const tm_node *page = tm_node_get(step, *name);
@@ -341,13 +343,14 @@ static bool step_pages_known(const tm_node *one, const tm_node *step,
     return true;
 }
 
-static bool step_is(const tm_node *one, const tm_node *step, tm_case_flaw *flaw) {
+static bool step_is(const tm_node *one, const tm_node *step,
+                    tm_check_case_flaw *flaw) {
     const tm_node *word = tm_node_get(step, "do");
     if (!tm_node_is(word, TM_JSON_STRING)) {
         return flawed(flaw, "a step wants `do`, a string");
     }
-    tm_do what = tm_do_find(word);
-    if (what == TM_DO_COUNT) {
+    tm_check_do what = tm_check_do_find(word);
+    if (what == TM_CHECK_DO_COUNT) {
         return flawed(flaw, "there is no step `%.*s`", SHOWN(word->text));
     }
     char name[32];
@@ -388,7 +391,7 @@ static const member scenario_expected[] = {{"state", FORM_STATE, true},
                                            {"except", FORM_IDS, false},
                                            {0}};
 
-static bool replicas_are(const tm_node *one, tm_case_flaw *flaw) {
+static bool replicas_are(const tm_node *one, tm_check_case_flaw *flaw) {
     const tm_node *list = tm_node_get(one, "replicas");
     if (!tm_node_is(list, TM_JSON_ARRAY) || list->count == 0) {
         return flawed(flaw, "`replicas` is not an array with replicas");
@@ -408,7 +411,7 @@ static bool replicas_are(const tm_node *one, tm_case_flaw *flaw) {
 }
 
 // Names in the case's `expect` are of replicas, too: else nothing would be compared.
-static bool expected_pages_known(const tm_node *one, tm_case_flaw *flaw) {
+static bool expected_pages_known(const tm_node *one, tm_check_case_flaw *flaw) {
     static const char *const members[] = {"pending", "deadLetters", "except"};
     const tm_node *expect = tm_node_get(one, "expect");
     for (size_t i = 0; i < 3; i++) {
@@ -426,7 +429,7 @@ static bool expected_pages_known(const tm_node *one, tm_case_flaw *flaw) {
     return true;
 }
 
-static bool scenario_is(const tm_node *one, tm_case_flaw *flaw) {
+static bool scenario_is(const tm_node *one, tm_check_case_flaw *flaw) {
     if (!members_are(one, scenario_members, false, "the case", flaw)) return false;
     if (!replicas_are(one, flaw)) return false;
     const tm_node *list = tm_node_get(one, "steps");
@@ -442,8 +445,8 @@ static bool scenario_is(const tm_node *one, tm_case_flaw *flaw) {
            expected_pages_known(one, flaw);
 }
 
-bool tm_case_judge(const tm_node *one, tm_case_flaw *flaw) {
-    *flaw = (tm_case_flaw){.step = -1};
+bool tm_check_case_judge(const tm_node *one, tm_check_case_flaw *flaw) {
+    *flaw = (tm_check_case_flaw){.step = -1};
     if (!tm_node_is(one, TM_JSON_OBJECT))
         return flawed(flaw, "a case is an object");
     if (!tm_node_is(tm_node_get(one, "name"), TM_JSON_STRING)) {
@@ -459,8 +462,8 @@ bool tm_case_judge(const tm_node *one, tm_case_flaw *flaw) {
     return flawed(flaw, "`kind` is \"merge\" or \"scenario\"");
 }
 
-tm_status tm_case_file_read(tm_span text, tm_arena *arena, const tm_node **first,
-                            char problem[256]) {
+tm_status tm_check_case_file_read(tm_span text, tm_arena *arena,
+                                  const tm_node **first, char problem[256]) {
     const tm_node *root = NULL;
     tm_json_error error = {0};
     tm_status status = tm_tree_read(text, arena, &root, &error);
@@ -484,10 +487,10 @@ tm_status tm_case_file_read(tm_span text, tm_arena *arena, const tm_node **first
                        "not a file of cases: it lacks `format`, a number");
         return TM_E_CORRUPT;
     }
-    if (format != TM_CASE_FORMAT) {
+    if (format != TM_CHECK_CASE_FORMAT) {
         (void)snprintf(problem, 256,
                        "its format is %" PRIu64 ", this tidemark reads %u", format,
-                       TM_CASE_FORMAT);
+                       TM_CHECK_CASE_FORMAT);
         return TM_E_CORRUPT;
     }
     if (!tm_node_is(cases, TM_JSON_ARRAY)) {

@@ -38,13 +38,13 @@
     X(confirmed, "i", 'i')                                                         \
     X(cursor, "i", 'w')
 
-typedef enum tm_call {
-#define X(name, parameters, result) TM_CALL_##name,
+typedef enum tm_check_fn {
+#define X(name, parameters, result) TM_FN_##name,
     TM_DOOR_LIST(X)
 #undef X
-} tm_call;
+} tm_check_fn;
 
-#define TM_CALL_ARGS_MAX 6u
+#define TM_FN_ARGS_MAX 6u
 
 typedef struct tm_check_door tm_check_door;
 
@@ -62,7 +62,7 @@ void tm_check_door_close(tm_check_door *door);
 //   result   receives the function's, widened
 //   out      receives what tm_door_out shows then; lent until the next call; may be NULL
 // TM_E_IO: nobody answers any more, and nobody will; tm_check_problem says why.
-TM_MUST_USE tm_status tm_check_call(tm_check_door *door, tm_call call,
+TM_MUST_USE tm_status tm_check_call(tm_check_door *door, tm_check_fn call,
                                     const uint64_t *args, tm_span in,
                                     int64_t *result, tm_span *out);
 
@@ -71,7 +71,7 @@ const char *tm_check_problem(const tm_check_door *door);
 
 // What the two kinds are to the functions above.
 struct tm_check_door {
-    tm_status (*call)(tm_check_door *door, tm_call call, const uint64_t *args,
+    tm_status (*call)(tm_check_door *door, tm_check_fn call, const uint64_t *args,
                       tm_span in, bool wants_out, int64_t *result, tm_span *out);
     void (*close)(tm_check_door *door);
     char problem[256];

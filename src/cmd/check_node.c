@@ -209,9 +209,9 @@ static void call_write(tm_buf *out, const struct call_form *form,
     tm_buf_put(out, in);
 }
 
-static tm_status node_call(tm_check_door *door, tm_call call, const uint64_t *args,
-                           tm_span in, bool wants_out, int64_t *result,
-                           tm_span *out) {
+static tm_status node_call(tm_check_door *door, tm_check_fn call,
+                           const uint64_t *args, tm_span in, bool wants_out,
+                           int64_t *result, tm_span *out) {
     node_door *node = (node_door *)door;
     if (node->pid <= 0) return TM_E_IO;
     call_write(&node->frame, &forms[call], args, in, wants_out);

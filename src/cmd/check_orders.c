@@ -1,14 +1,14 @@
 // check_orders.c - see check_orders.h.
 #include "cmd/check_orders.h"
 
-uint64_t tm_orders_random(uint64_t *state) {
+uint64_t tm_check_orders_random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
 }
 
-uint64_t tm_orders_seed(tm_span name) {
+uint64_t tm_check_orders_seed(tm_span name) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325); // FNV-1a
     for (size_t i = 0; i < name.len; i++) {
         hash = (hash ^ name.ptr[i]) * UINT64_C(0x100000001b3);
@@ -46,14 +46,14 @@ static void reverse(uint32_t *order, size_t count) {
     }
 }
 
-bool tm_orders_each(uint32_t *scratch, size_t count, uint64_t seed,
-                    bool (*each)(void *context, const uint32_t *order),
-                    void *context) {
+bool tm_check_orders_each(uint32_t *scratch, size_t count, uint64_t seed,
+                          bool (*each)(void *context, const uint32_t *order),
+                          void *context) {
     for (size_t i = 0; i < count; i++) {
         scratch[i] = (uint32_t)i;
     }
     if (!each(context, scratch)) return false;
-    if (count <= TM_ORDERS_ALL_MAX) {
+    if (count <= TM_CHECK_ORDERS_ALL_MAX) {
         while (next_order(scratch, count)) {
             if (!each(context, scratch)) return false;
         }
@@ -61,9 +61,9 @@ bool tm_orders_each(uint32_t *scratch, size_t count, uint64_t seed,
     }
     reverse(scratch, count);
     if (!each(context, scratch)) return false;
-    for (unsigned n = 0; n < TM_ORDERS_SHUFFLED; n++) {
+    for (unsigned n = 0; n < TM_CHECK_ORDERS_SHUFFLED; n++) {
         for (size_t left = count; left > 1; left--) {
-            swap(scratch, left - 1, (size_t)(tm_orders_random(&seed) % left));
+            swap(scratch, left - 1, (size_t)(tm_check_orders_random(&seed) % left));
         }
         if (!each(context, scratch)) return false;
     }

@@ -11,10 +11,11 @@ static const tm_span nothing = {NULL, 0};
 
 // ---- the server's side of an expectation --------------------------------------------
 
-static bool server_read(tm_world *world, tm_buf *state, tm_buf *order,
+static bool server_read(tm_check_world *world, tm_buf *state, tm_buf *order,
                         tm_buf *bytes, uint64_t *head) {
     const tm_list *list;
-    if (!tm_server_list(&world->server, tm_world_server_now(world), &list, head)) {
+    if (!tm_check_server_list(&world->server, tm_check_world_server_now(world),
+                              &list, head)) {
         return false;
     }
     tm_arena arena = {.alloc = &tm_host_alloc};
@@ -24,18 +25,19 @@ static bool server_read(tm_world *world, tm_buf *state, tm_buf *order,
         status = tm_list_new(&tm_host_alloc, (tm_seed){1, 2}, &empty);
         list = empty;
     }
-    if (status == TM_OK) status = tm_shown_list(list, &arena, state);
-    if (status == TM_OK) status = tm_ids_order(list, &arena, order);
+    if (status == TM_OK) status = tm_check_shown_list(list, &arena, state);
+    if (status == TM_OK) status = tm_check_ids_order(list, &arena, order);
     if (status == TM_OK) {
         tm_list_write(list, bytes);
         status = bytes->status;
     }
     tm_list_free(empty);
     tm_arena_deinit(&arena);
-    return status == TM_OK || tm_verdict_fail(world->verdict, "out of memory");
+    return status == TM_OK ||
+           tm_check_verdict_fail(world->verdict, "out of memory");
 }
 
-static uint64_t server_ops(const tm_world *world, uint64_t head) {
+static uint64_t server_ops(const tm_check_world *world, uint64_t head) {
     return head > world->initial_ops ? head - world->initial_ops : 0;
 }
 
@@ -43,15 +45,16 @@ static uint64_t server_ops(const tm_world *world, uint64_t head) {
 
 #define PAGE(page) (int)(page)->id.len, (const char *)(page)->id.ptr
 
-static bool view_check(tm_world *world, tm_page *page, tm_span state,
+static bool view_check(tm_check_world *world, tm_check_page *page, tm_span state,
                        tm_span order) {
     tm_buf seen = {.alloc = &tm_host_alloc}, ids = {.alloc = &tm_host_alloc};
-    bool same = tm_page_shown(world, page, &seen, &ids) &&
-                tm_verdict_compare(world->verdict, state, tm_buf_span(&seen),
-                                   "what %.*s shows", PAGE(page));
+    bool same = tm_check_page_shown(world, page, &seen, &ids) &&
+                tm_check_verdict_compare(world->verdict, state, tm_buf_span(&seen),
+                                         "what %.*s shows", PAGE(page));
     if (order.len > 0) {
-        same = same && tm_verdict_compare(world->verdict, order, tm_buf_span(&ids),
-                                          "the order that %.*s shows", PAGE(page));
+        same = same &&
+               tm_check_verdict_compare(world->verdict, order, tm_buf_span(&ids),
+                                        "the order that %.*s shows", PAGE(page));
     }
     tm_buf_deinit(&seen);
     tm_buf_deinit(&ids);
@@ -60,26 +63,28 @@ static bool view_check(tm_world *world, tm_page *page, tm_span state,
 
 // A page's C has the expected state; and where it stands at the server's head, both have
 // the same bytes.
-static bool confirmed_check(tm_world *world, tm_page *page, tm_span state,
-                            tm_span server_bytes, uint64_t head, uint64_t cursor) {
+static bool confirmed_check(tm_check_world *world, tm_check_page *page,
+                            tm_span state, tm_span server_bytes, uint64_t head,
+                            uint64_t cursor) {
     tm_buf bytes = {.alloc = &tm_host_alloc}, seen = {.alloc = &tm_host_alloc};
     tm_arena arena = {.alloc = &tm_host_alloc};
     tm_list *list = NULL;
     tm_json in;
-    bool same = tm_page_confirmed(world, page, &bytes);
+    bool same = tm_check_page_confirmed(world, page, &bytes);
     tm_json_init(&in, tm_buf_span(&bytes), TM_JSON_DEPTH_MAX, &arena);
     if (same && (tm_list_new(&tm_host_alloc, (tm_seed){3, 4}, &list) != TM_OK ||
                  tm_list_read(list, &in) != TM_OK || tm_json_end(&in) != TM_OK ||
-                 tm_shown_list(list, &arena, &seen) != TM_OK)) {
-        same = tm_verdict_fail(world->verdict,
-                               "the confirmed state of %.*s does not read",
-                               PAGE(page));
+                 tm_check_shown_list(list, &arena, &seen) != TM_OK)) {
+        same = tm_check_verdict_fail(world->verdict,
+                                     "the confirmed state of %.*s does not read",
+                                     PAGE(page));
     }
-    same = same &&
-           tm_verdict_compare(world->verdict, state, tm_buf_span(&seen),
-                              "the confirmed state of %.*s", PAGE(page)) &&
-           (cursor != head ||
-            tm_verdict_compare(world->verdict, server_bytes, tm_buf_span(&bytes),
+    same =
+        same &&
+        tm_check_verdict_compare(world->verdict, state, tm_buf_span(&seen),
+                                 "the confirmed state of %.*s", PAGE(page)) &&
+        (cursor != head || tm_check_verdict_compare(
+                               world->verdict, server_bytes, tm_buf_span(&bytes),
                                "the confirmed state of %.*s, canonical (expected: "
                                "the server's)",
                                PAGE(page)));
@@ -92,18 +97,19 @@ static bool confirmed_check(tm_world *world, tm_page *page, tm_span state,
 
 // ---- expect -------------------------------------------------------------------------
 
-static bool state_text(tm_world *world, const tm_node *state, tm_buf *out) {
-    return tm_shown_case(state, &world->arena, out) == TM_OK ||
-           tm_verdict_fail(world->verdict, "out of memory");
+static bool state_text(tm_check_world *world, const tm_node *state, tm_buf *out) {
+    return tm_check_shown_case(state, &world->arena, out) == TM_OK ||
+           tm_check_verdict_fail(world->verdict, "out of memory");
 }
 
-static bool expect_page(tm_world *world, const tm_node *step, tm_page *page) {
+static bool expect_page(tm_check_world *world, const tm_node *step,
+                        tm_check_page *page) {
     uint64_t number;
-    tm_page_status status = {0};
+    tm_check_page_status status = {0};
     const tm_node *view = tm_node_get(step, "view");
     if (!page->running) {
-        return tm_verdict_fail(world->verdict, "malformed: %.*s does not run",
-                               PAGE(page));
+        return tm_check_verdict_fail(world->verdict, "malformed: %.*s does not run",
+                                     PAGE(page));
     }
     bool same = true;
     if (view != NULL) {
@@ -112,32 +118,33 @@ static bool expect_page(tm_world *world, const tm_node *step, tm_page *page) {
                view_check(world, page, tm_buf_span(&want), nothing);
         tm_buf_deinit(&want);
     }
-    same = same && tm_page_status_get(world, page, &status);
+    same = same && tm_check_page_status_get(world, page, &status);
     if (same && tm_node_u64(tm_node_get(step, "pending"), &number)) {
-        same = tm_verdict_number(world->verdict, number, status.pending,
-                                 "pending operations of %.*s", PAGE(page));
+        same = tm_check_verdict_number(world->verdict, number, status.pending,
+                                       "pending operations of %.*s", PAGE(page));
     }
     if (same && tm_node_u64(tm_node_get(step, "deadLetters"), &number)) {
-        same = tm_verdict_number(world->verdict, number, status.dead,
-                                 "dead letters of %.*s", PAGE(page));
+        same = tm_check_verdict_number(world->verdict, number, status.dead,
+                                       "dead letters of %.*s", PAGE(page));
     }
     return same;
 }
 
-static bool expect_server(tm_world *world, const tm_node *step) {
+static bool expect_server(tm_check_world *world, const tm_node *step) {
     tm_buf want = {.alloc = &tm_host_alloc}, state = {.alloc = &tm_host_alloc};
     tm_buf order = {.alloc = &tm_host_alloc}, bytes = {.alloc = &tm_host_alloc};
     uint64_t head, number;
     const tm_node *server = tm_node_get(step, "server");
     bool same = server_read(world, &state, &order, &bytes, &head);
     if (same && tm_node_u64(tm_node_get(step, "serverOps"), &number)) {
-        same = tm_verdict_number(world->verdict, number, server_ops(world, head),
-                                 "operations in the server's log");
+        same =
+            tm_check_verdict_number(world->verdict, number, server_ops(world, head),
+                                    "operations in the server's log");
     }
     if (same && server != NULL) {
         same = state_text(world, server, &want) &&
-               tm_verdict_compare(world->verdict, tm_buf_span(&want),
-                                  tm_buf_span(&state), "the server's state");
+               tm_check_verdict_compare(world->verdict, tm_buf_span(&want),
+                                        tm_buf_span(&state), "the server's state");
     }
     tm_buf_deinit(&want);
     tm_buf_deinit(&state);
@@ -146,7 +153,8 @@ static bool expect_server(tm_world *world, const tm_node *step) {
     return same;
 }
 
-static bool expect_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool expect_do(tm_check_world *world, const tm_node *step,
+                      tm_check_page *page) {
     return (page == NULL || expect_page(world, step, page)) &&
            expect_server(world, step);
 }
@@ -177,8 +185,9 @@ static const tm_node *member_of(const tm_node *map, tm_span id) {
     return one;
 }
 
-static bool ending_page(tm_world *world, const ending *end, tm_page *page) {
-    tm_page_status status;
+static bool ending_page(tm_check_world *world, const ending *end,
+                        tm_check_page *page) {
+    tm_check_page_status status;
     uint64_t pending = 0, dead = 0;
     (void)tm_node_u64(member_of(tm_node_get(end->expect, "pending"), page->id),
                       &pending);
@@ -186,33 +195,35 @@ static bool ending_page(tm_world *world, const ending *end, tm_page *page) {
         member_of(tm_node_get(end->expect, "deadLetters"), page->id), &dead);
     return view_check(world, page, tm_buf_span(&end->state),
                       tm_buf_span(&end->order)) &&
-           tm_page_status_get(world, page, &status) &&
-           tm_verdict_number(world->verdict, pending, status.pending,
-                             "pending operations of %.*s", PAGE(page)) &&
-           (!dead_told || tm_verdict_number(world->verdict, dead, status.dead,
-                                            "dead letters of %.*s", PAGE(page))) &&
+           tm_check_page_status_get(world, page, &status) &&
+           tm_check_verdict_number(world->verdict, pending, status.pending,
+                                   "pending operations of %.*s", PAGE(page)) &&
+           (!dead_told ||
+            tm_check_verdict_number(world->verdict, dead, status.dead,
+                                    "dead letters of %.*s", PAGE(page))) &&
            confirmed_check(world, page, tm_buf_span(&end->state),
                            tm_buf_span(&end->bytes), end->head, status.cursor);
 }
 
-static bool ending_server(tm_world *world, const ending *end) {
+static bool ending_server(tm_check_world *world, const ending *end) {
     uint64_t number;
-    bool same = tm_verdict_compare(world->verdict, tm_buf_span(&end->state),
-                                   tm_buf_span(&end->server), "the server's state");
+    bool same =
+        tm_check_verdict_compare(world->verdict, tm_buf_span(&end->state),
+                                 tm_buf_span(&end->server), "the server's state");
     if (end->order.len > 0) {
-        same = same && tm_verdict_compare(world->verdict, tm_buf_span(&end->order),
-                                          tm_buf_span(&end->server_order),
-                                          "the server's order");
+        same = same && tm_check_verdict_compare(
+                           world->verdict, tm_buf_span(&end->order),
+                           tm_buf_span(&end->server_order), "the server's order");
     }
     if (same && tm_node_u64(tm_node_get(end->expect, "serverOps"), &number)) {
-        same =
-            tm_verdict_number(world->verdict, number, server_ops(world, end->head),
-                              "operations in the server's log");
+        same = tm_check_verdict_number(world->verdict, number,
+                                       server_ops(world, end->head),
+                                       "operations in the server's log");
     }
     return same;
 }
 
-static bool ending_check(tm_world *world, const tm_node *expect) {
+static bool ending_check(tm_check_world *world, const tm_node *expect) {
     ending end = {.expect = expect,
                   .state = {.alloc = &tm_host_alloc},
                   .order = {.alloc = &tm_host_alloc},
@@ -221,12 +232,13 @@ static bool ending_check(tm_world *world, const tm_node *expect) {
                   .bytes = {.alloc = &tm_host_alloc}};
     const tm_node *order = tm_node_get(expect, "order");
     bool same = state_text(world, tm_node_get(expect, "state"), &end.state);
-    if (order != NULL && tm_ids_case(order, &end.order) != TM_OK) {
-        same = tm_verdict_fail(world->verdict, "out of memory");
+    if (order != NULL && tm_check_ids_case(order, &end.order) != TM_OK) {
+        same = tm_check_verdict_fail(world->verdict, "out of memory");
     }
     same = same && server_read(world, &end.server, &end.server_order, &end.bytes,
                                &end.head);
-    for (tm_page *page = world->pages; same && page != NULL; page = page->next) {
+    for (tm_check_page *page = world->pages; same && page != NULL;
+         page = page->next) {
         if (!page->running || is_excepted(expect, page->id)) continue;
         same = ending_page(world, &end, page);
     }
@@ -245,11 +257,14 @@ static tm_span text_of(const tm_node *step, const char *name) {
     return tm_node_text(tm_node_get(step, name));
 }
 
-static bool malformed(tm_world *world, const tm_page *page, const char *why) {
-    return tm_verdict_fail(world->verdict, "malformed: %.*s %s", PAGE(page), why);
+static bool malformed(tm_check_world *world, const tm_check_page *page,
+                      const char *why) {
+    return tm_check_verdict_fail(world->verdict, "malformed: %.*s %s", PAGE(page),
+                                 why);
 }
 
-static bool edit_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool edit_do(tm_check_world *world, const tm_node *step,
+                    tm_check_page *page) {
     uint64_t times = 1;
     tm_span result = text_of(step, "result");
     if (!page->running) return malformed(world, page, "does not run");
@@ -257,173 +272,181 @@ static bool edit_do(tm_world *world, const tm_node *step, tm_page *page) {
     (void)tm_node_u64(tm_node_get(step, "times"), &times);
     tm_span edit = tm_node_get(step, "op")->raw;
     for (uint64_t i = 0; i < times; i++) {
-        if (!tm_page_edit(world, page, edit, result)) return false;
+        if (!tm_check_page_edit(world, page, edit, result)) return false;
     }
     return true;
 }
 
-static bool push_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool push_do(tm_check_world *world, const tm_node *step,
+                    tm_check_page *page) {
     static const struct {
         const char *word;
-        tm_push_fault fault;
+        tm_check_push_fault fault;
         bool server_crash;
     } faults[] = {
-        {"requestLost", TM_PUSH_REQUEST_LOST, false},
-        {"crashBeforeCommit", TM_PUSH_REQUEST_LOST, true},
-        {"responseLost", TM_PUSH_RESPONSE_LOST, false},
-        {"crashAfterCommit", TM_PUSH_RESPONSE_LOST, true},
-        {"duplicated", TM_PUSH_DUPLICATED, false},
-        {"clientCrashBeforeAck", TM_PUSH_CLIENT_CRASH, false},
+        {"requestLost", TM_CHECK_PUSH_REQUEST_LOST, false},
+        {"crashBeforeCommit", TM_CHECK_PUSH_REQUEST_LOST, true},
+        {"responseLost", TM_CHECK_PUSH_RESPONSE_LOST, false},
+        {"crashAfterCommit", TM_CHECK_PUSH_RESPONSE_LOST, true},
+        {"duplicated", TM_CHECK_PUSH_DUPLICATED, false},
+        {"clientCrashBeforeAck", TM_CHECK_PUSH_CLIENT_CRASH, false},
     };
-    tm_push push = {.reject = tm_node_get(step, "reject"),
-                    .edits = tm_node_get(step, "editsInFlight")};
+    tm_check_push push = {.reject = tm_node_get(step, "reject"),
+                          .edits = tm_node_get(step, "editsInFlight")};
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         if (!tm_node_says(tm_node_get(step, "fault"), faults[i].word)) continue;
         push.fault = faults[i].fault;
         push.server_crash = faults[i].server_crash;
     }
     push.bounded = tm_node_u64(tm_node_get(step, "acceptFirst"), &push.accept);
-    return tm_traffic_push(world, page, &push);
+    return tm_check_traffic_push(world, page, &push);
 }
 
-static bool pull_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool pull_do(tm_check_world *world, const tm_node *step,
+                    tm_check_page *page) {
     const tm_node *fault = tm_node_get(step, "fault");
-    return tm_traffic_pull(
-        world, page,
-        tm_node_says(fault, "responseLost")               ? TM_PULL_RESPONSE_LOST
-        : tm_node_says(fault, "clientCrashBeforePersist") ? TM_PULL_CLIENT_CRASH
-                                                          : TM_PULL_FINE);
+    return tm_check_traffic_pull(world, page,
+                                 tm_node_says(fault, "responseLost")
+                                     ? TM_CHECK_PULL_RESPONSE_LOST
+                                 : tm_node_says(fault, "clientCrashBeforePersist")
+                                     ? TM_CHECK_PULL_CLIENT_CRASH
+                                     : TM_CHECK_PULL_FINE);
 }
 
-static bool sync_do(tm_world *world, tm_page *page) {
-    tm_push push = {0};
-    return tm_traffic_push(world, page, &push) &&
-           tm_traffic_pull(world, page, TM_PULL_FINE);
+static bool sync_do(tm_check_world *world, tm_check_page *page) {
+    tm_check_push push = {0};
+    return tm_check_traffic_push(world, page, &push) &&
+           tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE);
 }
 
-static bool sync_all_do(tm_world *world) {
+static bool sync_all_do(tm_check_world *world) {
     for (unsigned round = 0; round < 3; round++) {
-        for (tm_page *page = world->pages; page != NULL; page = page->next) {
+        for (tm_check_page *page = world->pages; page != NULL; page = page->next) {
             if (page->running && !sync_do(world, page)) return false;
         }
     }
     return true;
 }
 
-static bool refresh_do(tm_world *world, tm_page *page) {
-    return (!page->running || tm_page_die(world, page)) &&
-           tm_page_start(world, page, nothing) &&
-           tm_traffic_pull(world, page, TM_PULL_FINE) && sync_do(world, page);
+static bool refresh_do(tm_check_world *world, tm_check_page *page) {
+    return (!page->running || tm_check_page_die(world, page)) &&
+           tm_check_page_start(world, page, nothing) &&
+           tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE) &&
+           sync_do(world, page);
 }
 
-static bool wipe_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool wipe_do(tm_check_world *world, const tm_node *step,
+                    tm_check_page *page) {
     const tm_node *keep = tm_node_get(step, "keep");
     if (page->running) return malformed(world, page, "runs, its storage is in use");
-    tm_storage_erase(page->storage);
+    tm_check_storage_erase(page->storage);
     bool kept = keep != NULL && keep->count > 0;
     page->storage->kept_browser = kept ? page->own : nothing;
     return true;
 }
 
-static bool clone_do(tm_world *world, const tm_node *step) {
-    tm_page *from = tm_page_find(world, text_of(step, "from"));
+static bool clone_do(tm_check_world *world, const tm_node *step) {
+    tm_check_page *from = tm_check_page_find(world, text_of(step, "from"));
     tm_span id = text_of(step, "to");
-    tm_page *to = tm_page_add(world, id, id);
+    tm_check_page *to = tm_check_page_add(world, id, id);
     if (to == NULL) return false;
     to->clock_offset = from->clock_offset;
     to->own = from->own;
-    if (tm_storage_copy(to->storage, from->storage) != TM_OK) {
-        return tm_verdict_fail(world->verdict, "out of memory");
+    if (tm_check_storage_copy(to->storage, from->storage) != TM_OK) {
+        return tm_check_verdict_fail(world->verdict, "out of memory");
     }
-    return tm_page_start(world, to, nothing);
+    return tm_check_page_start(world, to, nothing);
 }
 
-static bool lose_do(tm_world *world, const tm_node *step, tm_page *page) {
+static bool lose_do(tm_check_world *world, const tm_node *step,
+                    tm_check_page *page) {
     uint64_t nth = 0;
     (void)tm_node_u64(tm_node_get(step, "nth"), &nth);
     if (page->running) return malformed(world, page, "runs, its storage is in use");
-    return tm_storage_lose(page->storage, nth) ||
+    return tm_check_storage_lose(page->storage, nth) ||
            malformed(world, page, "has fewer stored queue entries");
 }
 
-static bool start_do(tm_world *world, const tm_node *step, tm_page *page) {
-    return tm_page_start(world, page, text_of(step, "browserId"));
+static bool start_do(tm_check_world *world, const tm_node *step,
+                     tm_check_page *page) {
+    return tm_check_page_start(world, page, text_of(step, "browserId"));
 }
 
-static bool crash_do(tm_world *world, tm_page *page) {
-    return page->running ? tm_page_die(world, page)
+static bool crash_do(tm_check_world *world, tm_check_page *page) {
+    return page->running ? tm_check_page_die(world, page)
                          : malformed(world, page, "does not run");
 }
 
-static bool step_do(tm_world *world, const tm_node *step, tm_do what) {
+static bool step_do(tm_check_world *world, const tm_node *step, tm_check_do what) {
     const tm_node *at = tm_node_get(step, "at");
-    tm_page *page = at == NULL ? NULL : tm_page_find(world, at->text);
+    tm_check_page *page = at == NULL ? NULL : tm_check_page_find(world, at->text);
     uint64_t number = 0;
     switch (what) {
-    case TM_DO_EDIT:
+    case TM_CHECK_DO_EDIT:
         return edit_do(world, step, page);
-    case TM_DO_PUSH:
+    case TM_CHECK_DO_PUSH:
         return push_do(world, step, page);
-    case TM_DO_PULL:
+    case TM_CHECK_DO_PULL:
         return pull_do(world, step, page);
-    case TM_DO_SYNC:
+    case TM_CHECK_DO_SYNC:
         return sync_do(world, page);
-    case TM_DO_SYNC_ALL:
+    case TM_CHECK_DO_SYNC_ALL:
         return sync_all_do(world);
-    case TM_DO_REFRESH:
+    case TM_CHECK_DO_REFRESH:
         return refresh_do(world, page);
-    case TM_DO_CRASH:
+    case TM_CHECK_DO_CRASH:
         return crash_do(world, page);
-    case TM_DO_START:
+    case TM_CHECK_DO_START:
         return start_do(world, step, page);
-    case TM_DO_OFFLINE:
-        return tm_traffic_offline(world, page);
-    case TM_DO_ONLINE:
-        return tm_traffic_online(world, page);
-    case TM_DO_ADVANCE:
+    case TM_CHECK_DO_OFFLINE:
+        return tm_check_traffic_offline(world, page);
+    case TM_CHECK_DO_ONLINE:
+        return tm_check_traffic_online(world, page);
+    case TM_CHECK_DO_ADVANCE:
         (void)tm_node_u64(tm_node_get(step, "ms"), &number);
-        return tm_world_advance(world, number);
-    case TM_DO_CLOCK:
+        return tm_check_world_advance(world, number);
+    case TM_CHECK_DO_CLOCK:
         return tm_node_i64(tm_node_get(step, "offsetMs"), &page->clock_offset);
-    case TM_DO_SERVER_CLOCK:
+    case TM_CHECK_DO_SERVER_CLOCK:
         return tm_node_i64(tm_node_get(step, "offsetMs"), &world->server_offset);
-    case TM_DO_WS_DROP:
+    case TM_CHECK_DO_WS_DROP:
         (void)tm_node_u64(tm_node_get(step, "count"), &number);
         page->drop += number;
         return true;
-    case TM_DO_REPLAY:
+    case TM_CHECK_DO_REPLAY:
         (void)tm_node_u64(tm_node_get(step, "nth"), &number);
-        return tm_traffic_replay(world, page, number);
-    case TM_DO_WIPE:
+        return tm_check_traffic_replay(world, page, number);
+    case TM_CHECK_DO_WIPE:
         return wipe_do(world, step, page);
-    case TM_DO_CLONE:
+    case TM_CHECK_DO_CLONE:
         return clone_do(world, step);
-    case TM_DO_QUOTA:
+    case TM_CHECK_DO_QUOTA:
         page->storage->full = tm_node_get(step, "full")->truth;
         return true;
-    case TM_DO_LOSE_QUEUED:
+    case TM_CHECK_DO_LOSE_QUEUED:
         return lose_do(world, step, page);
-    case TM_DO_COMPACT:
-        return tm_server_compact(&world->server, tm_world_server_now(world)) &&
-               tm_traffic_deliver(world);
-    case TM_DO_BACKUP:
-        return tm_server_backup(&world->server);
-    case TM_DO_RESTORE:
-        return tm_traffic_restart(world, true);
-    case TM_DO_EXPECT:
+    case TM_CHECK_DO_COMPACT:
+        return tm_check_server_compact(&world->server,
+                                       tm_check_world_server_now(world)) &&
+               tm_check_traffic_deliver(world);
+    case TM_CHECK_DO_BACKUP:
+        return tm_check_server_backup(&world->server);
+    case TM_CHECK_DO_RESTORE:
+        return tm_check_traffic_restart(world, true);
+    case TM_CHECK_DO_EXPECT:
         return expect_do(world, step, page);
-    case TM_DO_COUNT:
+    case TM_CHECK_DO_COUNT:
         break;
     }
-    return tm_verdict_fail(world->verdict, "malformed: an unknown step");
+    return tm_check_verdict_fail(world->verdict, "malformed: an unknown step");
 }
 
 // ---- before the first step ----------------------------------------------------------
 
 // One operation of the writer `init`; `body` is what stands between its id and its stamp.
-static void initial_op(tm_buf *out, const tm_world *world, uint64_t version,
+static void initial_op(tm_buf *out, const tm_check_world *world, uint64_t version,
                        const tm_buf *body) {
-    uint64_t now = tm_world_server_now(world).wall_ms;
+    uint64_t now = tm_check_world_server_now(world).wall_ms;
     tm_buf_text(out, version % TM_PUSH_OPS_MAX == 1 ? "" : ",");
     tm_buf_text(out, "{\"id\":\"init/");
     tm_buf_u64(out, version);
@@ -457,20 +480,22 @@ static void initial_add(tm_buf *body, const tm_node *item) {
     tm_buf_byte(body, '}');
 }
 
-static bool initial_send(tm_world *world, const tm_buf *ops) {
+static bool initial_send(tm_check_world *world, const tm_buf *ops) {
     tm_buf body = {.alloc = &tm_host_alloc};
-    tm_reply reply = {.body = {.alloc = &tm_host_alloc}};
+    tm_check_reply reply = {.body = {.alloc = &tm_host_alloc}};
     tm_buf_text(&body, "{\"user\":");
-    tm_buf_json(&body, tm_server_key.user);
+    tm_buf_json(&body, tm_check_server_key.user);
     tm_buf_text(&body, ",\"operations\":[");
     tm_buf_put(&body, tm_buf_span(ops));
     tm_buf_text(&body, "]}");
-    bool done = tm_server_request(&world->server, tm_world_server_now(world),
-                                  TM_POST, nothing, tm_buf_span(&body), &reply);
+    bool done =
+        tm_check_server_request(&world->server, tm_check_world_server_now(world),
+                                TM_POST, nothing, tm_buf_span(&body), &reply);
     if (done && reply.status != 200) {
-        done = tm_verdict_fail(world->verdict, "`initial` was refused: %.*s",
-                               (int)(reply.body.len > 300 ? 300 : reply.body.len),
-                               (const char *)reply.body.ptr);
+        done = tm_check_verdict_fail(
+            world->verdict, "`initial` was refused: %.*s",
+            (int)(reply.body.len > 300 ? 300 : reply.body.len),
+            (const char *)reply.body.ptr);
     }
     tm_buf_deinit(&body);
     tm_buf_deinit(&reply.body);
@@ -478,7 +503,7 @@ static bool initial_send(tm_world *world, const tm_buf *ops) {
 }
 
 // The operations of `initial`, a request's worth at a time.
-static bool initial_push(tm_world *world, const tm_node *initial) {
+static bool initial_push(tm_check_world *world, const tm_node *initial) {
     tm_buf ops = {.alloc = &tm_host_alloc}, body = {.alloc = &tm_host_alloc};
     const tm_node *item = tm_node_get(initial, "items")->first;
     const tm_node *sort = tm_node_get(initial, "sort");
@@ -504,20 +529,20 @@ static bool initial_push(tm_world *world, const tm_node *initial) {
     tm_buf_deinit(&body);
     const tm_list *list;
     return done &&
-           tm_server_list(&world->server, tm_world_server_now(world), &list,
-                          &world->initial_ops) &&
-           tm_verdict_number(world->verdict, version, world->initial_ops,
-                             "operations of `initial` in the log");
+           tm_check_server_list(&world->server, tm_check_world_server_now(world),
+                                &list, &world->initial_ops) &&
+           tm_check_verdict_number(world->verdict, version, world->initial_ops,
+                                   "operations of `initial` in the log");
 }
 
-static bool replicas_add(tm_world *world, const tm_node *list) {
+static bool replicas_add(tm_check_world *world, const tm_node *list) {
     for (const tm_node *one = list->first; one != NULL; one = one->next) {
         const tm_node *storage = tm_node_get(one, "storage");
         const tm_node *online = tm_node_get(one, "online");
         const tm_node *ws = tm_node_get(one, "ws");
         tm_span id = text_of(one, "id");
-        tm_page *page =
-            tm_page_add(world, id, storage == NULL ? id : storage->text);
+        tm_check_page *page =
+            tm_check_page_add(world, id, storage == NULL ? id : storage->text);
         if (page == NULL) return false;
         page->browser = text_of(one, "browserId");
         page->online = online == NULL || online->truth;
@@ -527,66 +552,68 @@ static bool replicas_add(tm_world *world, const tm_node *list) {
     return true;
 }
 
-static bool replicas_start(tm_world *world, const tm_node *list, bool pull) {
-    tm_page *page = world->pages;
+static bool replicas_start(tm_check_world *world, const tm_node *list, bool pull) {
+    tm_check_page *page = world->pages;
     for (const tm_node *one = list->first; one != NULL;
          one = one->next, page = page->next) {
         const tm_node *started = tm_node_get(one, "started");
         if (started != NULL && !started->truth) continue;
-        if (!tm_page_start(world, page, nothing)) return false;
-        if (pull && !tm_traffic_pull(world, page, TM_PULL_FINE)) return false;
+        if (!tm_check_page_start(world, page, nothing)) return false;
+        if (pull && !tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE))
+            return false;
     }
     return true;
 }
 
-static bool world_begin(tm_world *world, const tm_node *one,
+static bool world_begin(tm_check_world *world, const tm_node *one,
                         const char *directory) {
     const tm_node *initial = tm_node_get(one, "initial");
     const tm_node *replicas = tm_node_get(one, "replicas");
     uint64_t start = 0;
     (void)tm_node_u64(tm_node_get(one, "start"), &start);
     if (start < HOUR_MS || start > TM_MS_MAX) {
-        return tm_verdict_fail(world->verdict,
-                               "malformed: `start` is no time in ms");
+        return tm_check_verdict_fail(world->verdict,
+                                     "malformed: `start` is no time in ms");
     }
     world->true_ms = start - HOUR_MS;
-    return tm_server_open(&world->server, world->verdict, directory,
-                          &world->random) &&
+    return tm_check_server_open(&world->server, world->verdict, directory,
+                                &world->random) &&
            (initial == NULL || initial_push(world, initial)) &&
-           tm_world_advance(world, HOUR_MS) && replicas_add(world, replicas) &&
+           tm_check_world_advance(world, HOUR_MS) &&
+           replicas_add(world, replicas) &&
            replicas_start(world, replicas, initial != NULL);
 }
 
-static void world_end(tm_world *world) {
-    for (tm_page *page = world->pages; page != NULL; page = page->next) {
-        tm_traffic_detach(world, page);
+static void world_end(tm_check_world *world) {
+    for (tm_check_page *page = world->pages; page != NULL; page = page->next) {
+        tm_check_traffic_detach(world, page);
         if (page->engine == 0) continue;
         uint64_t engine = (uint32_t)page->engine;
         int64_t result;
-        (void)!tm_check_call(world->door, TM_CALL_free, &engine, nothing, &result,
+        (void)!tm_check_call(world->door, TM_FN_free, &engine, nothing, &result,
                              NULL);
     }
-    tm_server_close(&world->server);
-    for (tm_storage *storage = world->storages; storage != NULL;
+    tm_check_server_close(&world->server);
+    for (tm_check_storage *storage = world->storages; storage != NULL;
          storage = storage->next) {
-        tm_storage_deinit(storage);
+        tm_check_storage_deinit(storage);
     }
     tm_arena_deinit(&world->arena);
 }
 
-tm_status tm_scenario_run(const tm_node *one, tm_check_door *door,
-                          const char *directory, tm_verdict *verdict) {
-    tm_world world = {.verdict = verdict,
-                      .door = door,
-                      .random = tm_orders_seed(text_of(one, "name")),
-                      .arena = {.alloc = &tm_host_alloc}};
+tm_status tm_check_scenario(const tm_node *one, tm_check_door *door,
+                            const char *directory, tm_check_verdict *verdict) {
+    tm_check_world world = {.verdict = verdict,
+                            .door = door,
+                            .random = tm_check_orders_seed(text_of(one, "name")),
+                            .arena = {.alloc = &tm_host_alloc}};
     world.pages_last = &world.pages;
     bool fine = world_begin(&world, one, directory);
     const tm_node *step = tm_node_get(one, "steps")->first;
     for (; fine && step != NULL; step = step->next) {
-        tm_do what = tm_do_find(tm_node_get(step, "do"));
+        tm_check_do what = tm_check_do_find(tm_node_get(step, "do"));
         verdict->step++;
-        verdict->word = tm_do_word(what);
+        verdict->word = tm_check_do_word(what);
         fine = step_do(&world, step, what);
     }
     if (fine) {

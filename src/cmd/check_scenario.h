@@ -8,10 +8,11 @@
 #include "cmd/check_door.h"
 #include "cmd/check_verdict.h"
 
-// tm_scenario_run - walk through a judged case. What was wrong is in the verdict.
+// tm_check_scenario - walk through a judged case. What was wrong is in the verdict.
 //   directory   for the SQLite file, empty; NULL = the store is in memory
 // TM_E_IO: the door is of no more use.
-TM_MUST_USE tm_status tm_scenario_run(const tm_node *one, tm_check_door *door,
-                                      const char *directory, tm_verdict *verdict);
+TM_MUST_USE tm_status tm_check_scenario(const tm_node *one, tm_check_door *door,
+                                        const char *directory,
+                                        tm_check_verdict *verdict);
 
 #endif

@@ -11,20 +11,21 @@
 #include "store/memory.h"
 #include "store/sqlite.h"
 
-const tm_key tm_server_key = {TM_LIT("golden"), TM_LIT("selected-images")};
-const tm_span tm_server_calls = TM_LIT("/v1/lists/selected-images/operations");
+const tm_key tm_check_server_key = {TM_LIT("golden"), TM_LIT("selected-images")};
+const tm_span tm_check_server_calls =
+    TM_LIT("/v1/lists/selected-images/operations");
 
 // ---- what the service asks for ------------------------------------------------------
 
 static void random_fill(void *context, uint8_t *bytes, size_t len) {
     uint64_t *random = context;
     for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t)(tm_orders_random(random) >> 32);
+        bytes[i] = (uint8_t)(tm_check_orders_random(random) >> 32);
     }
 }
 
 static tm_fault policy(void *context, tm_span user, const tm_op *op) {
-    const tm_server *server = context;
+    const tm_check_server *server = context;
     (void)user;
     for (size_t i = 0; i < server->refused_count; i++) {
         if (tm_span_equal(op->id, server->refused[i])) return TM_FAULT_POLICY;
@@ -34,14 +35,14 @@ static tm_fault policy(void *context, tm_span user, const tm_op *op) {
 
 // ---- the store ----------------------------------------------------------------------
 
-static bool file_names(const tm_server *server, char database[512],
+static bool file_names(const tm_check_server *server, char database[512],
                        char copy[512]) {
     int a = snprintf(database, 512, "%s/check.db", server->directory);
     int b = snprintf(copy, 512, "%s/backup.db", server->directory);
     return a > 0 && a < 512 && b > 0 && b < 512;
 }
 
-static bool store_open(tm_server *server) {
+static bool store_open(tm_check_server *server) {
     char problem[256] = "out of memory";
     tm_status status;
     if (server->directory == NULL) {
@@ -49,18 +50,19 @@ static bool store_open(tm_server *server) {
     } else {
         char database[512], copy[512];
         if (!file_names(server, database, copy)) {
-            return tm_verdict_fail(server->verdict,
-                                   "the directory's name is too long");
+            return tm_check_verdict_fail(server->verdict,
+                                         "the directory's name is too long");
         }
         tm_sqlite_options options = {.path = database};
         status = tm_sqlite_open(&options, &server->store, problem);
     }
     if (status == TM_OK) return true;
     server->store = NULL;
-    return tm_verdict_fail(server->verdict, "the store does not open: %s", problem);
+    return tm_check_verdict_fail(server->verdict, "the store does not open: %s",
+                                 problem);
 }
 
-static bool service_open(tm_server *server) {
+static bool service_open(tm_check_server *server) {
     tm_service_config config = {.alloc = &tm_host_alloc,
                                 .store = server->store,
                                 .random = random_fill,
@@ -69,10 +71,10 @@ static bool service_open(tm_server *server) {
                                 .policy_context = server};
     if (tm_service_new(&config, &server->service) == TM_OK) return true;
     server->service = NULL;
-    return tm_verdict_fail(server->verdict, "the service does not start");
+    return tm_check_verdict_fail(server->verdict, "the service does not start");
 }
 
-static void service_close(tm_server *server) {
+static void service_close(tm_check_server *server) {
     // One that waits for ever was noted as a failure; it is left behind with its store.
     if (tm_service_idle(server->service)) {
         tm_service_free(server->service);
@@ -81,26 +83,26 @@ static void service_close(tm_server *server) {
     }
     server->service = NULL;
     while (server->first != NULL) {
-        free(tm_server_parcel(server, NULL));
+        free(tm_check_server_parcel(server, NULL));
     }
 }
 
-bool tm_server_open(tm_server *server, tm_verdict *verdict, const char *directory,
-                    uint64_t *random) {
-    *server =
-        (tm_server){.verdict = verdict, .directory = directory, .random = random};
+bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
+                          const char *directory, uint64_t *random) {
+    *server = (tm_check_server){
+        .verdict = verdict, .directory = directory, .random = random};
     server->last = &server->first;
     return store_open(server) && service_open(server);
 }
 
-void tm_server_close(tm_server *server) {
+void tm_check_server_close(tm_check_server *server) {
     if (server->service != NULL) service_close(server);
     tm_store_close(server->store);
     tm_store_close(server->backup);
     server->store = server->backup = NULL;
 }
 
-bool tm_server_restart(tm_server *server) {
+bool tm_check_server_restart(tm_check_server *server) {
     service_close(server);
     if (server->directory != NULL) { // memory's "disk" is the store itself
         tm_store_close(server->store);
@@ -112,21 +114,22 @@ bool tm_server_restart(tm_server *server) {
 
 // ---- driving ------------------------------------------------------------------------
 
-static bool parcel_add(tm_server *server, const tm_effect *effect) {
-    tm_parcel *parcel = malloc(sizeof *parcel + effect->frame->len);
-    if (parcel == NULL) return tm_verdict_fail(server->verdict, "out of memory");
-    *parcel = (tm_parcel){.peer = effect->peer, .len = effect->frame->len};
+static bool parcel_add(tm_check_server *server, const tm_effect *effect) {
+    tm_check_parcel *parcel = malloc(sizeof *parcel + effect->frame->len);
+    if (parcel == NULL)
+        return tm_check_verdict_fail(server->verdict, "out of memory");
+    *parcel = (tm_check_parcel){.peer = effect->peer, .len = effect->frame->len};
     memcpy(parcel->bytes, effect->frame->bytes, effect->frame->len);
     *server->last = parcel;
     server->last = &parcel->next;
     return true;
 }
 
-static bool effect_do(tm_server *server, const tm_effect *effect) {
+static bool effect_do(tm_check_server *server, const tm_effect *effect) {
     bool done = true;
     switch (effect->kind) {
     case TM_EFFECT_REPLY: {
-        tm_reply *reply = effect->peer;
+        tm_check_reply *reply = effect->peer;
         if (reply == NULL) break; // nobody waits for it
         reply->done = true;
         reply->status = effect->status;
@@ -138,16 +141,16 @@ static bool effect_do(tm_server *server, const tm_effect *effect) {
         done = parcel_add(server, effect);
         break;
     case TM_EFFECT_CLOSE:
-        done = tm_verdict_fail(server->verdict,
-                               "the server closed a connection with code %u",
-                               effect->status);
+        done = tm_check_verdict_fail(server->verdict,
+                                     "the server closed a connection with code %u",
+                                     effect->status);
         break;
     }
     if (effect->frame != NULL) tm_frame_release(server->service, effect->frame);
     return done;
 }
 
-static bool effects_take(tm_server *server) {
+static bool effects_take(tm_check_server *server) {
     tm_effect effect;
     bool done = true;
     while (tm_service_effect(server->service, &effect)) {
@@ -157,26 +160,26 @@ static bool effects_take(tm_server *server) {
 }
 
 // Until nothing is outstanding: storage takes no time in a scenario.
-static bool settle(tm_server *server) {
+static bool settle(tm_check_server *server) {
     bool done = effects_take(server);
     while (!tm_service_idle(server->service)) {
         if (tm_store_wait(server->store) == 0) {
-            return tm_verdict_fail(server->verdict,
-                                   "the service waits for a store that has nothing "
-                                   "to do");
+            return tm_check_verdict_fail(
+                server->verdict, "the service waits for a store that has nothing "
+                                 "to do");
         }
         done = effects_take(server) && done;
     }
     return done;
 }
 
-bool tm_server_request(tm_server *server, tm_now now, tm_method method,
-                       tm_span query, tm_span body, tm_reply *reply) {
+bool tm_check_server_request(tm_check_server *server, tm_now now, tm_method method,
+                             tm_span query, tm_span body, tm_check_reply *reply) {
     tm_request request = {.method = method,
-                          .path = tm_server_calls,
+                          .path = tm_check_server_calls,
                           .query = query,
                           .body = body,
-                          .user = tm_server_key.user,
+                          .user = tm_check_server_key.user,
                           .peer = reply};
     uint64_t ticket;
     reply->done = false;
@@ -185,44 +188,49 @@ bool tm_server_request(tm_server *server, tm_now now, tm_method method,
     if (!settle(server)) return false;
     if (!reply->done) {
         tm_service_cancel(server->service, ticket);
-        return tm_verdict_fail(server->verdict, "the service gave no answer");
+        return tm_check_verdict_fail(server->verdict, "the service gave no answer");
     }
     return reply->body.status == TM_OK ||
-           tm_verdict_fail(server->verdict, "out of memory");
+           tm_check_verdict_fail(server->verdict, "out of memory");
 }
 
-bool tm_server_connect(tm_server *server, tm_now now, void *peer, tm_conn **conn) {
-    if (tm_service_connect(server->service, now, tm_server_key.user, peer, conn) !=
-        TM_OK) {
+bool tm_check_server_connect(tm_check_server *server, tm_now now, void *peer,
+                             tm_conn **conn) {
+    if (tm_service_connect(server->service, now, tm_check_server_key.user, peer,
+                           conn) != TM_OK) {
         *conn = NULL;
-        return tm_verdict_fail(server->verdict, "the service refused a connection");
+        return tm_check_verdict_fail(server->verdict,
+                                     "the service refused a connection");
     }
     return settle(server);
 }
 
-bool tm_server_feed(tm_server *server, tm_now now, tm_conn *conn, tm_span text) {
+bool tm_check_server_feed(tm_check_server *server, tm_now now, tm_conn *conn,
+                          tm_span text) {
     tm_service_feed(server->service, now, conn, text);
     return settle(server);
 }
 
-void tm_server_disconnect(tm_server *server, tm_conn *conn, const void *peer) {
+void tm_check_server_disconnect(tm_check_server *server, tm_conn *conn,
+                                const void *peer) {
     tm_service_disconnect(server->service, conn);
-    for (tm_parcel *parcel = server->first; parcel != NULL; parcel = parcel->next) {
+    for (tm_check_parcel *parcel = server->first; parcel != NULL;
+         parcel = parcel->next) {
         if (parcel->peer == peer) parcel->peer = NULL;
     }
 }
 
-bool tm_server_tick(tm_server *server, tm_now now) {
+bool tm_check_server_tick(tm_check_server *server, tm_now now) {
     tm_service_tick(server->service, now);
     return settle(server);
 }
 
-tm_parcel *tm_server_parcel(tm_server *server, const void *peer) {
-    tm_parcel **place = &server->first;
+tm_check_parcel *tm_check_server_parcel(tm_check_server *server, const void *peer) {
+    tm_check_parcel **place = &server->first;
     while (*place != NULL && peer != NULL && (*place)->peer != peer) {
         place = &(*place)->next;
     }
-    tm_parcel *parcel = *place;
+    tm_check_parcel *parcel = *place;
     if (parcel == NULL) return NULL;
     *place = parcel->next;
     if (parcel->next == NULL) server->last = place;
@@ -232,18 +240,19 @@ tm_parcel *tm_server_parcel(tm_server *server, const void *peer) {
 
 // ---- what only a test does ----------------------------------------------------------
 
-bool tm_server_compact(tm_server *server, tm_now now) {
+bool tm_check_server_compact(tm_check_server *server, tm_now now) {
     const tm_list *list;
     uint64_t head;
-    if (!tm_server_list(server, now, &list, &head)) return false;
+    if (!tm_check_server_list(server, now, &list, &head)) return false;
     if (head == 0) return true; // there is nothing to fold
-    if (tm_service_compact(server->service, now, tm_server_key) != TM_OK) {
-        return tm_verdict_fail(server->verdict, "the service could not compact");
+    if (tm_service_compact(server->service, now, tm_check_server_key) != TM_OK) {
+        return tm_check_verdict_fail(server->verdict,
+                                     "the service could not compact");
     }
     return settle(server);
 }
 
-bool tm_server_backup(tm_server *server) {
+bool tm_check_server_backup(tm_check_server *server) {
     char problem[256] = "out of memory";
     tm_status status;
     if (server->directory == NULL) {
@@ -258,15 +267,15 @@ bool tm_server_backup(tm_server *server) {
     }
     server->backed_up = status == TM_OK;
     return server->backed_up ||
-           tm_verdict_fail(server->verdict, "the backup failed: %s", problem);
+           tm_check_verdict_fail(server->verdict, "the backup failed: %s", problem);
 }
 
-bool tm_server_restore(tm_server *server) {
+bool tm_check_server_restore(tm_check_server *server) {
     char problem[256] = "out of memory";
     tm_status status;
     if (!server->backed_up) {
-        return tm_verdict_fail(server->verdict,
-                               "malformed: there is no backup yet");
+        return tm_check_verdict_fail(server->verdict,
+                                     "malformed: there is no backup yet");
     }
     service_close(server);
     tm_store_close(server->store);
@@ -280,22 +289,23 @@ bool tm_server_restore(tm_server *server) {
         if (status == TM_OK && !store_open(server)) return false;
     }
     if (status != TM_OK) {
-        return tm_verdict_fail(server->verdict, "the restore failed: %s", problem);
+        return tm_check_verdict_fail(server->verdict, "the restore failed: %s",
+                                     problem);
     }
     return service_open(server);
 }
 
-bool tm_server_list(tm_server *server, tm_now now, const tm_list **list,
-                    uint64_t *head) {
+bool tm_check_server_list(tm_check_server *server, tm_now now, const tm_list **list,
+                          uint64_t *head) {
     *head = 0;
-    *list = tm_service_list(server->service, tm_server_key, head);
+    *list = tm_service_list(server->service, tm_check_server_key, head);
     if (*list != NULL) return true;
     // Not in memory: asking for anything of it brings it there, if it exists.
-    tm_reply reply = {.body = {.alloc = &tm_host_alloc}};
-    bool done = tm_server_request(server, now, TM_GET, (tm_span){NULL, 0},
-                                  (tm_span){NULL, 0}, &reply);
+    tm_check_reply reply = {.body = {.alloc = &tm_host_alloc}};
+    bool done = tm_check_server_request(server, now, TM_GET, (tm_span){NULL, 0},
+                                        (tm_span){NULL, 0}, &reply);
     tm_buf_deinit(&reply.body);
-    *list = tm_service_list(server->service, tm_server_key, head);
+    *list = tm_service_list(server->service, tm_check_server_key, head);
     if (*list == NULL) *head = 0;
     return done;
 }

@@ -9,16 +9,16 @@
 #include "service/service.h"
 
 // A frame on its way to a page, in the order of sending.
-typedef struct tm_parcel {
-    struct tm_parcel *next;
+typedef struct tm_check_parcel {
+    struct tm_check_parcel *next;
     void *peer; // whose it is; NULL = nobody's any more
     size_t len;
     uint8_t bytes[];
-} tm_parcel;
+} tm_check_parcel;
 
-typedef struct tm_server {
-    tm_verdict *verdict;   // where failures are noted
-    const char *directory; // of the SQLite file; NULL = the store is in memory
+typedef struct tm_check_server {
+    tm_check_verdict *verdict; // where failures are noted
+    const char *directory;     // of the SQLite file; NULL = the store is in memory
     tm_store *store;
     tm_service *service;
     tm_store *backup; // in memory: the copy
@@ -26,51 +26,54 @@ typedef struct tm_server {
     uint64_t *random;       // keeps: the case's random numbers
     const tm_span *refused; // ids of the operations that the policy refuses
     size_t refused_count;
-    tm_parcel *first, **last;
-} tm_server;
+    tm_check_parcel *first, **last;
+} tm_check_server;
 
 // What came back from a request.
-typedef struct tm_reply {
+typedef struct tm_check_reply {
     bool done;
     uint32_t status;
     tm_buf body; // its alloc must be set before
-} tm_reply;
+} tm_check_reply;
 
-extern const tm_key tm_server_key;    // the list that all cases use
-extern const tm_span tm_server_calls; // the path of its operations
+extern const tm_key tm_check_server_key;    // the list that all cases use
+extern const tm_span tm_check_server_calls; // the path of its operations
 
-// tm_server_open - a fresh store and a service over it. Each of these that answers false
+// tm_check_server_open - a fresh store and a service over it. Each of these that answers false
 // has noted why.
-bool tm_server_open(tm_server *server, tm_verdict *verdict, const char *directory,
-                    uint64_t *random);
-void tm_server_close(tm_server *server);
+bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
+                          const char *directory, uint64_t *random);
+void tm_check_server_close(tm_check_server *server);
 
-// tm_server_restart - the process ends and starts again on what is durable. All
+// tm_check_server_restart - the process ends and starts again on what is durable. All
 // connections must have been taken away before.
-bool tm_server_restart(tm_server *server);
+bool tm_check_server_restart(tm_check_server *server);
 
-bool tm_server_request(tm_server *server, tm_now now, tm_method method,
-                       tm_span query, tm_span body, tm_reply *reply);
+bool tm_check_server_request(tm_check_server *server, tm_now now, tm_method method,
+                             tm_span query, tm_span body, tm_check_reply *reply);
 
-bool tm_server_connect(tm_server *server, tm_now now, void *peer, tm_conn **conn);
-bool tm_server_feed(tm_server *server, tm_now now, tm_conn *conn, tm_span text);
+bool tm_check_server_connect(tm_check_server *server, tm_now now, void *peer,
+                             tm_conn **conn);
+bool tm_check_server_feed(tm_check_server *server, tm_now now, tm_conn *conn,
+                          tm_span text);
 
-// tm_server_disconnect - what is on its way to `peer` is lost.
-void tm_server_disconnect(tm_server *server, tm_conn *conn, const void *peer);
+// tm_check_server_disconnect - what is on its way to `peer` is lost.
+void tm_check_server_disconnect(tm_check_server *server, tm_conn *conn,
+                                const void *peer);
 
-// tm_server_tick - at tm_service_deadline.
-bool tm_server_tick(tm_server *server, tm_now now);
+// tm_check_server_tick - at tm_service_deadline.
+bool tm_check_server_tick(tm_check_server *server, tm_now now);
 
-// tm_server_parcel - takes the next frame out, gives: free(). NULL = none. Those of one
+// tm_check_server_parcel - takes the next frame out, gives: free(). NULL = none. Those of one
 // peer only, unless it is NULL.
-tm_parcel *tm_server_parcel(tm_server *server, const void *peer);
+tm_check_parcel *tm_check_server_parcel(tm_check_server *server, const void *peer);
 
-bool tm_server_compact(tm_server *server, tm_now now);
-bool tm_server_backup(tm_server *server);
-bool tm_server_restore(tm_server *server);
+bool tm_check_server_compact(tm_check_server *server, tm_now now);
+bool tm_check_server_backup(tm_check_server *server);
+bool tm_check_server_restore(tm_check_server *server);
 
-// tm_server_list - the state now, and the last seq; NULL and 0: there is no such list.
-bool tm_server_list(tm_server *server, tm_now now, const tm_list **list,
-                    uint64_t *head);
+// tm_check_server_list - the state now, and the last seq; NULL and 0: there is no such list.
+bool tm_check_server_list(tm_check_server *server, tm_now now, const tm_list **list,
+                          uint64_t *head);
 
 #endif

@@ -8,57 +8,57 @@ static const tm_span image_member = TM_LIT("imageId");
 
 // ---- building -----------------------------------------------------------------------
 
-static tm_shown_part *part_add(tm_shown *shown, tm_shown_part **list,
-                               tm_span name) {
+static tm_check_shown_part *part_add(tm_check_shown *shown,
+                                     tm_check_shown_part **list, tm_span name) {
     if (shown->status != TM_OK) return NULL;
-    tm_shown_part *part = tm_arena_get(shown->arena, sizeof *part);
+    tm_check_shown_part *part = tm_arena_get(shown->arena, sizeof *part);
     if (part == NULL) {
         shown->status = TM_E_NOMEM;
         return NULL;
     }
-    *part = (tm_shown_part){.name = name, .next = *list};
+    *part = (tm_check_shown_part){.name = name, .next = *list};
     *list = part;
     return part;
 }
 
-void tm_shown_item(tm_shown *shown, tm_span id) {
+void tm_check_shown_item(tm_check_shown *shown, tm_span id) {
     (void)part_add(shown, &shown->items, id);
 }
 
-void tm_shown_member(tm_shown *shown, tm_span name, tm_span value) {
+void tm_check_shown_member(tm_check_shown *shown, tm_span name, tm_span value) {
     if (value.ptr == NULL || shown->items == NULL) return;
-    tm_shown_part *part = part_add(shown, &shown->items->parts, name);
+    tm_check_shown_part *part = part_add(shown, &shown->items->parts, name);
     if (part != NULL) part->value = value;
 }
 
 // ---- writing ------------------------------------------------------------------------
 
 static int part_cmp(const void *a, const void *b) {
-    return tm_span_cmp(((const tm_shown_part *)a)->name,
-                       ((const tm_shown_part *)b)->name);
+    return tm_span_cmp(((const tm_check_shown_part *)a)->name,
+                       ((const tm_check_shown_part *)b)->name);
 }
 
 // The parts of a list, sorted by name. NULL = out of memory.
-static const tm_shown_part **parts_sort(tm_arena *arena, const tm_shown_part *list,
-                                        size_t *count) {
+static const tm_check_shown_part **
+parts_sort(tm_arena *arena, const tm_check_shown_part *list, size_t *count) {
     *count = 0;
-    for (const tm_shown_part *part = list; part != NULL; part = part->next) {
+    for (const tm_check_shown_part *part = list; part != NULL; part = part->next) {
         ++*count;
     }
     const void **sorted = tm_arena_get(arena, *count * sizeof *sorted);
     if (sorted == NULL) return NULL;
     size_t at = 0;
-    for (const tm_shown_part *part = list; part != NULL; part = part->next) {
+    for (const tm_check_shown_part *part = list; part != NULL; part = part->next) {
         sorted[at++] = part;
     }
     tm_sort(sorted, *count, part_cmp);
-    return (const tm_shown_part **)sorted;
+    return (const tm_check_shown_part **)sorted;
 }
 
-static tm_status item_write(tm_arena *arena, const tm_shown_part *item,
+static tm_status item_write(tm_arena *arena, const tm_check_shown_part *item,
                             tm_buf *out) {
     size_t count;
-    const tm_shown_part **parts = parts_sort(arena, item->parts, &count);
+    const tm_check_shown_part **parts = parts_sort(arena, item->parts, &count);
     if (parts == NULL) return TM_E_NOMEM;
     tm_buf_json(out, item->name);
     tm_buf_text(out, ":{");
@@ -72,10 +72,11 @@ static tm_status item_write(tm_arena *arena, const tm_shown_part *item,
     return TM_OK;
 }
 
-tm_status tm_shown_write(tm_shown *shown, tm_span sort, tm_buf *out) {
+tm_status tm_check_shown_write(tm_check_shown *shown, tm_span sort, tm_buf *out) {
     if (shown->status != TM_OK) return shown->status;
     size_t count;
-    const tm_shown_part **items = parts_sort(shown->arena, shown->items, &count);
+    const tm_check_shown_part **items =
+        parts_sort(shown->arena, shown->items, &count);
     if (items == NULL) return TM_E_NOMEM;
     tm_buf_text(out, "{\"items\":{");
     for (size_t i = 0; i < count; i++) {
@@ -91,40 +92,40 @@ tm_status tm_shown_write(tm_shown *shown, tm_span sort, tm_buf *out) {
 
 // ---- the two sources ----------------------------------------------------------------
 
-tm_status tm_shown_case(const tm_node *state, tm_arena *arena, tm_buf *out) {
-    tm_shown shown = {.arena = arena};
+tm_status tm_check_shown_case(const tm_node *state, tm_arena *arena, tm_buf *out) {
+    tm_check_shown shown = {.arena = arena};
     const tm_node *items = tm_node_get(state, "items");
     for (const tm_node *item = items->first; item != NULL; item = item->next) {
-        tm_shown_item(&shown, item->key);
+        tm_check_shown_item(&shown, item->key);
         for (const tm_node *field = item->first; field != NULL;
              field = field->next) {
-            tm_shown_member(&shown, field->key, tm_node_text(field));
+            tm_check_shown_member(&shown, field->key, tm_node_text(field));
         }
     }
     const tm_node *sort = tm_node_get(state, "sort");
-    return tm_shown_write(&shown, sort == NULL ? ascending : sort->text, out);
+    return tm_check_shown_write(&shown, sort == NULL ? ascending : sort->text, out);
 }
 
-tm_status tm_shown_list(const tm_list *list, tm_arena *arena, tm_buf *out) {
-    tm_shown shown = {.arena = arena};
+tm_status tm_check_shown_list(const tm_list *list, tm_arena *arena, tm_buf *out) {
+    tm_check_shown shown = {.arena = arena};
     for (size_t i = 0; i < tm_list_count(list); i++) {
         const tm_item *item = tm_list_at(list, i);
         if (!tm_item_live(item)) continue;
-        tm_shown_item(&shown, item->id);
-        tm_shown_member(&shown, image_member, item->add.value);
+        tm_check_shown_item(&shown, item->id);
+        tm_check_shown_member(&shown, image_member, item->add.value);
         for (uint32_t f = 0; f < item->field_count; f++) {
-            tm_shown_member(&shown, item->fields[f].name,
-                            item->fields[f].reg.value);
+            tm_check_shown_member(&shown, item->fields[f].name,
+                                  item->fields[f].reg.value);
         }
     }
     const tm_reg *sort = tm_list_sort(list);
-    return tm_shown_write(&shown,
-                          sort->at.browser.len == 0 ? ascending : sort->value, out);
+    return tm_check_shown_write(
+        &shown, sort->at.browser.len == 0 ? ascending : sort->value, out);
 }
 
 // ---- ids ----------------------------------------------------------------------------
 
-tm_status tm_ids_case(const tm_node *ids, tm_buf *out) {
+tm_status tm_check_ids_case(const tm_node *ids, tm_buf *out) {
     tm_buf_byte(out, '[');
     for (const tm_node *id = ids->first; id != NULL; id = id->next) {
         if (id != ids->first) tm_buf_byte(out, ',');
@@ -145,7 +146,7 @@ static tm_status items_write(const tm_item *const *items, size_t count,
     return out->status;
 }
 
-tm_status tm_ids_order(const tm_list *list, tm_arena *arena, tm_buf *out) {
+tm_status tm_check_ids_order(const tm_list *list, tm_arena *arena, tm_buf *out) {
     size_t count = tm_list_live(list);
     const tm_item **order = tm_arena_get(arena, count * sizeof *order);
     if (order == NULL) return TM_E_NOMEM;
@@ -157,7 +158,7 @@ static int item_cmp(const void *a, const void *b) {
     return tm_span_cmp(((const tm_item *)a)->id, ((const tm_item *)b)->id);
 }
 
-tm_status tm_ids_dead(const tm_list *list, tm_arena *arena, tm_buf *out) {
+tm_status tm_check_ids_dead(const tm_list *list, tm_arena *arena, tm_buf *out) {
     size_t count = 0;
     const void **dead = tm_arena_get(arena, tm_list_count(list) * sizeof *dead);
     if (dead == NULL) return TM_E_NOMEM;

@@ -9,39 +9,40 @@
 #include "cmd/tree.h"
 #include "core/list.h"
 
-typedef struct tm_shown_part { // an item, or a member of one
+typedef struct tm_check_shown_part { // an item, or a member of one
     tm_span name;
-    tm_span value;               // of a member
-    struct tm_shown_part *parts; // of an item
-    struct tm_shown_part *next;
-} tm_shown_part;
+    tm_span value;                     // of a member
+    struct tm_check_shown_part *parts; // of an item
+    struct tm_check_shown_part *next;
+} tm_check_shown_part;
 
-typedef struct tm_shown {
-    tm_arena *arena; // keeps; what is added must outlive the use of tm_shown
-    tm_shown_part *items;
+typedef struct tm_check_shown {
+    tm_arena *arena; // keeps; what is added must outlive the use of tm_check_shown
+    tm_check_shown_part *items;
     tm_status status; // sticky
-} tm_shown;
+} tm_check_shown;
 
-// tm_shown_item / tm_shown_member - add one item; add a member to the item added last.
+// tm_check_shown_item / tm_check_shown_member - add one item; add a member to the item added last.
 // A null value is left out.
-void tm_shown_item(tm_shown *shown, tm_span id);
-void tm_shown_member(tm_shown *shown, tm_span name, tm_span value);
+void tm_check_shown_item(tm_check_shown *shown, tm_span id);
+void tm_check_shown_member(tm_check_shown *shown, tm_span name, tm_span value);
 
-// tm_shown_write - the text. `sort` is "asc" or "desc". Sorts what was added.
-TM_MUST_USE tm_status tm_shown_write(tm_shown *shown, tm_span sort, tm_buf *out);
+// tm_check_shown_write - the text. `sort` is "asc" or "desc". Sorts what was added.
+TM_MUST_USE tm_status tm_check_shown_write(tm_check_shown *shown, tm_span sort,
+                                           tm_buf *out);
 
 // The same from a case's state, and from a list.
-TM_MUST_USE tm_status tm_shown_case(const tm_node *state, tm_arena *arena,
-                                    tm_buf *out);
-TM_MUST_USE tm_status tm_shown_list(const tm_list *list, tm_arena *arena,
-                                    tm_buf *out);
+TM_MUST_USE tm_status tm_check_shown_case(const tm_node *state, tm_arena *arena,
+                                          tm_buf *out);
+TM_MUST_USE tm_status tm_check_shown_list(const tm_list *list, tm_arena *arena,
+                                          tm_buf *out);
 
 // Arrays of ids, as text: those of a case as they stand; of a list its live items in
 // display order, or its dead ones by id.
-TM_MUST_USE tm_status tm_ids_case(const tm_node *ids, tm_buf *out);
-TM_MUST_USE tm_status tm_ids_order(const tm_list *list, tm_arena *arena,
-                                   tm_buf *out);
-TM_MUST_USE tm_status tm_ids_dead(const tm_list *list, tm_arena *arena,
-                                  tm_buf *out);
+TM_MUST_USE tm_status tm_check_ids_case(const tm_node *ids, tm_buf *out);
+TM_MUST_USE tm_status tm_check_ids_order(const tm_list *list, tm_arena *arena,
+                                         tm_buf *out);
+TM_MUST_USE tm_status tm_check_ids_dead(const tm_list *list, tm_arena *arena,
+                                        tm_buf *out);
 
 #endif

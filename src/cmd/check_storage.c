@@ -17,30 +17,30 @@ static bool has_prefix(tm_span text, tm_span prefix) {
 
 // ---- records ------------------------------------------------------------------------
 
-static tm_record *record_find(const tm_records *records, tm_span key) {
+static tm_check_record *record_find(const tm_check_records *records, tm_span key) {
     for (size_t i = 0; i < records->count; i++) {
         if (tm_span_equal(records->items[i].key, key)) return &records->items[i];
     }
     return NULL;
 }
 
-static bool record_make(tm_record *record, tm_span key, tm_span value) {
+static bool record_make(tm_check_record *record, tm_span key, tm_span value) {
     uint8_t *bytes = malloc(key.len + value.len + 1);
     if (bytes == NULL) return false;
     if (key.len > 0) memcpy(bytes, key.ptr, key.len);
     if (value.len > 0) memcpy(bytes + key.len, value.ptr, value.len);
-    *record = (tm_record){{bytes, key.len}, {bytes + key.len, value.len}};
+    *record = (tm_check_record){{bytes, key.len}, {bytes + key.len, value.len}};
     return true;
 }
 
-static void record_free(tm_record *record) {
+static void record_free(tm_check_record *record) {
     free((void *)(uintptr_t)record->key.ptr);
 }
 
-static bool record_put(tm_records *records, tm_span key, tm_span value) {
-    tm_record made;
+static bool record_put(tm_check_records *records, tm_span key, tm_span value) {
+    tm_check_record made;
     if (!record_make(&made, key, value)) return false;
-    tm_record *old = record_find(records, key);
+    tm_check_record *old = record_find(records, key);
     if (old != NULL) {
         record_free(old);
         *old = made;
@@ -48,7 +48,7 @@ static bool record_put(tm_records *records, tm_span key, tm_span value) {
     }
     if (records->count == records->cap) {
         size_t cap = records->cap == 0 ? 16 : 2 * records->cap;
-        tm_record *items = realloc(records->items, cap * sizeof *items);
+        tm_check_record *items = realloc(records->items, cap * sizeof *items);
         if (items == NULL) {
             record_free(&made);
             return false;
@@ -60,13 +60,13 @@ static bool record_put(tm_records *records, tm_span key, tm_span value) {
     return true;
 }
 
-static void record_remove(tm_records *records, tm_record *record) {
+static void record_remove(tm_check_records *records, tm_check_record *record) {
     record_free(record);
     size_t behind = (size_t)(records->items + --records->count - record);
     memmove(record, record + 1, behind * sizeof *record);
 }
 
-static void records_clear(tm_records *records, tm_span prefix) {
+static void records_clear(tm_check_records *records, tm_span prefix) {
     for (size_t i = records->count; i-- > 0;) {
         if (has_prefix(records->items[i].key, prefix)) {
             record_remove(records, &records->items[i]);
@@ -76,21 +76,22 @@ static void records_clear(tm_records *records, tm_span prefix) {
 
 // ---- the whole ----------------------------------------------------------------------
 
-void tm_storage_erase(tm_storage *storage) {
+void tm_check_storage_erase(tm_check_storage *storage) {
     static const tm_span all = TM_LIT("");
     records_clear(&storage->places[TM_PLACE_LOCAL], all);
     records_clear(&storage->places[TM_PLACE_DISK], all);
 }
 
-void tm_storage_deinit(tm_storage *storage) {
-    tm_storage_erase(storage);
+void tm_check_storage_deinit(tm_check_storage *storage) {
+    tm_check_storage_erase(storage);
     free(storage->places[TM_PLACE_LOCAL].items);
     free(storage->places[TM_PLACE_DISK].items);
 }
 
-tm_status tm_storage_copy(tm_storage *to, const tm_storage *from) {
+tm_status tm_check_storage_copy(tm_check_storage *to,
+                                const tm_check_storage *from) {
     for (unsigned place = 0; place < 2; place++) {
-        const tm_records *records = &from->places[place];
+        const tm_check_records *records = &from->places[place];
         for (size_t i = 0; i < records->count; i++) {
             if (!record_put(&to->places[place], records->items[i].key,
                             records->items[i].value)) {
@@ -101,22 +102,22 @@ tm_status tm_storage_copy(tm_storage *to, const tm_storage *from) {
     return TM_OK;
 }
 
-bool tm_storage_keep(tm_storage *storage, tm_span key, tm_span value) {
+bool tm_check_storage_keep(tm_check_storage *storage, tm_span key, tm_span value) {
     return !storage->full &&
            record_put(&storage->places[TM_PLACE_LOCAL], key, value);
 }
 
-void tm_storage_forget(tm_storage *storage, tm_span key) {
-    tm_records *records = &storage->places[TM_PLACE_LOCAL];
-    tm_record *record = record_find(records, key);
+void tm_check_storage_forget(tm_check_storage *storage, tm_span key) {
+    tm_check_records *records = &storage->places[TM_PLACE_LOCAL];
+    tm_check_record *record = record_find(records, key);
     if (record != NULL) record_remove(records, record);
 }
 
 // ---- transactions -------------------------------------------------------------------
 
 // (generation, cursor) as stored; false = none is.
-static bool pair_stored(const tm_records *disk, uint64_t pair[2]) {
-    const tm_record *record = record_find(disk, state_key);
+static bool pair_stored(const tm_check_records *disk, uint64_t pair[2]) {
+    const tm_check_record *record = record_find(disk, state_key);
     if (record == NULL) return false;
     tm_arena arena = {.alloc = &tm_host_alloc};
     const tm_node *state = NULL;
@@ -128,7 +129,7 @@ static bool pair_stored(const tm_records *disk, uint64_t pair[2]) {
 }
 
 // One of ["put",key,text], ["del",key], ["clear",prefix].
-static bool write_do(tm_records *disk, const tm_node *write) {
+static bool write_do(tm_check_records *disk, const tm_node *write) {
     const tm_node *word = write->first;
     if (!tm_node_is(write, TM_JSON_ARRAY) || write->count < 2) return false;
     tm_span key = tm_node_text(word->next);
@@ -141,12 +142,12 @@ static bool write_do(tm_records *disk, const tm_node *write) {
         records_clear(disk, key);
         return true;
     }
-    tm_record *record = record_find(disk, key);
+    tm_check_record *record = record_find(disk, key);
     if (record != NULL) record_remove(disk, record);
     return tm_node_says(word, "del");
 }
 
-static bool writes_do(tm_records *disk, const tm_node *writes) {
+static bool writes_do(tm_check_records *disk, const tm_node *writes) {
     for (const tm_node *write = writes == NULL ? NULL : writes->first;
          write != NULL; write = write->next) {
         if (!write_do(disk, write)) return false;
@@ -155,7 +156,7 @@ static bool writes_do(tm_records *disk, const tm_node *writes) {
 }
 
 // Does what a browser would: all of it or, where it is not understood, nothing of use.
-static tm_committed transact(tm_records *disk, const tm_node *transaction) {
+static tm_committed transact(tm_check_records *disk, const tm_node *transaction) {
     const tm_node *guard = tm_node_get(transaction, "guard");
     tm_committed outcome = TM_COMMITTED;
     if (tm_node_is(guard, TM_JSON_ARRAY)) {
@@ -179,9 +180,9 @@ static tm_committed transact(tm_records *disk, const tm_node *transaction) {
     return outcome;
 }
 
-tm_committed tm_storage_commit(tm_storage *storage, const tm_node *transaction,
-                               uint64_t *cursor) {
-    tm_records *disk = &storage->places[TM_PLACE_DISK];
+tm_committed tm_check_storage_commit(tm_check_storage *storage,
+                                     const tm_node *transaction, uint64_t *cursor) {
+    tm_check_records *disk = &storage->places[TM_PLACE_DISK];
     tm_committed outcome =
         storage->full ? TM_COMMIT_FAILED : transact(disk, transaction);
     uint64_t pair[2];
@@ -218,7 +219,7 @@ static bool time_less(const entry_time *a, const entry_time *b) {
     return a->version < b->version;
 }
 
-static bool record_time(const tm_record *record, entry_time *time) {
+static bool record_time(const tm_check_record *record, entry_time *time) {
     tm_arena arena = {.alloc = &tm_host_alloc};
     const tm_node *root = NULL;
     bool found = tm_tree_read(record->value, &arena, &root, NULL) == TM_OK &&
@@ -228,18 +229,19 @@ static bool record_time(const tm_record *record, entry_time *time) {
 }
 
 // Whether the other place has it too; then it is counted there.
-static bool counted(const tm_storage *storage, unsigned place, tm_span key) {
+static bool counted(const tm_check_storage *storage, unsigned place, tm_span key) {
     return place == TM_PLACE_LOCAL &&
            record_find(&storage->places[TM_PLACE_DISK], key) != NULL;
 }
 
 // How many entries were made before this one.
-static uint64_t entries_before(const tm_storage *storage, const entry_time *time) {
+static uint64_t entries_before(const tm_check_storage *storage,
+                               const entry_time *time) {
     uint64_t count = 0;
     for (unsigned place = 0; place < 2; place++) {
-        const tm_records *records = &storage->places[place];
+        const tm_check_records *records = &storage->places[place];
         for (size_t i = 0; i < records->count; i++) {
-            const tm_record *record = &records->items[i];
+            const tm_check_record *record = &records->items[i];
             entry_time other;
             if (!has_prefix(record->key, entry_prefix)) continue;
             if (counted(storage, place, record->key)) continue;
@@ -249,18 +251,18 @@ static uint64_t entries_before(const tm_storage *storage, const entry_time *time
     return count;
 }
 
-static void entry_spoil(tm_storage *storage, tm_span key) {
+static void entry_spoil(tm_check_storage *storage, tm_span key) {
     for (unsigned place = 0; place < 2; place++) {
-        tm_record *record = record_find(&storage->places[place], key);
+        tm_check_record *record = record_find(&storage->places[place], key);
         if (record != NULL) record->value.len /= 2; // as a torn write leaves it
     }
 }
 
-bool tm_storage_lose(tm_storage *storage, uint64_t nth) {
+bool tm_check_storage_lose(tm_check_storage *storage, uint64_t nth) {
     for (unsigned place = 0; place < 2; place++) {
-        const tm_records *records = &storage->places[place];
+        const tm_check_records *records = &storage->places[place];
         for (size_t i = 0; i < records->count; i++) {
-            const tm_record *record = &records->items[i];
+            const tm_check_record *record = &records->items[i];
             entry_time time;
             if (!has_prefix(record->key, entry_prefix)) continue;
             if (counted(storage, place, record->key)) continue;
@@ -279,14 +281,14 @@ static int span_cmp(const void *a, const void *b) {
     return tm_span_cmp(*(const tm_span *)a, *(const tm_span *)b);
 }
 
-tm_status tm_storage_writers(const tm_storage *storage, tm_arena *arena,
-                             tm_span **writers, size_t *count) {
+tm_status tm_check_storage_writers(const tm_check_storage *storage, tm_arena *arena,
+                                   tm_span **writers, size_t *count) {
     size_t most = storage->places[0].count + storage->places[1].count;
     tm_span *list = tm_arena_get(arena, most * sizeof *list);
     if (list == NULL) return TM_E_NOMEM;
     size_t found = 0;
     for (unsigned place = 0; place < 2; place++) {
-        const tm_records *records = &storage->places[place];
+        const tm_check_records *records = &storage->places[place];
         for (size_t i = 0; i < records->count; i++) {
             tm_span key = records->items[i].key;
             if (!has_prefix(key, writer_prefix)) continue;

@@ -19,35 +19,35 @@ static const tm_span nothing = {NULL, 0};
 typedef struct exchange {
     tm_send_kind kind;
     uint64_t ref;
-    tm_span bytes;  // lives as long as the case
-    tm_reply reply; // status 200 for a SAVED frame
+    tm_span bytes;        // lives as long as the case
+    tm_check_reply reply; // status 200 for a SAVED frame
 } exchange;
 
-static bool never_ends(tm_world *world, const char *what) {
-    return tm_verdict_fail(world->verdict, "%s does not end", what);
+static bool never_ends(tm_check_world *world, const char *what) {
+    return tm_check_verdict_fail(world->verdict, "%s does not end", what);
 }
 
 // ---- calls --------------------------------------------------------------------------
 
-static bool ask(tm_world *world, tm_page *page, tm_ask what) {
+static bool ask(tm_check_world *world, tm_check_page *page, tm_ask what) {
     uint64_t asks = what;
     int64_t result;
-    return tm_page_call_now(world, page, TM_CALL_ask, &asks, 1, nothing, &result,
-                            NULL) &&
-           tm_page_pump(world, page);
+    return tm_check_page_call_now(world, page, TM_FN_ask, &asks, 1, nothing,
+                                  &result, NULL) &&
+           tm_check_page_pump(world, page);
 }
 
-static bool take(tm_world *world, tm_page *page, exchange *one) {
+static bool take(tm_check_world *world, tm_check_page *page, exchange *one) {
     int64_t kind, ref;
     tm_span out;
-    if (!tm_page_call_now(world, page, TM_CALL_take, NULL, 0, nothing, &kind,
-                          &out)) {
+    if (!tm_check_page_call_now(world, page, TM_FN_take, NULL, 0, nothing, &kind,
+                                &out)) {
         return false;
     }
     one->kind = (tm_send_kind)kind;
     if (one->kind == TM_SEND_NONE) return true;
-    one->bytes = tm_world_keep(world, out);
-    if (!tm_page_call(world, page, TM_CALL_ref, NULL, 0, nothing, &ref, NULL)) {
+    one->bytes = tm_check_world_keep(world, out);
+    if (!tm_check_page_call(world, page, TM_FN_ref, NULL, 0, nothing, &ref, NULL)) {
         return false;
     }
     one->ref = (uint64_t)ref;
@@ -55,32 +55,32 @@ static bool take(tm_world *world, tm_page *page, exchange *one) {
 }
 
 // The engine hears the answer, or (status 0) that none came.
-static bool answer(tm_world *world, tm_page *page, const exchange *one,
+static bool answer(tm_check_world *world, tm_check_page *page, const exchange *one,
                    uint32_t status, tm_span body) {
     uint64_t args[] = {one->ref, status, body.len};
     int64_t result;
-    return tm_page_call_now(world, page, TM_CALL_answer, args, 3, body, &result,
-                            NULL);
+    return tm_check_page_call_now(world, page, TM_FN_answer, args, 3, body, &result,
+                                  NULL);
 }
 
-static bool feed(tm_world *world, tm_page *page, tm_span frame) {
+static bool feed(tm_check_world *world, tm_check_page *page, tm_span frame) {
     uint64_t len = frame.len;
     int64_t result;
-    return tm_page_call_now(world, page, TM_CALL_feed, &len, 1, frame, &result,
-                            NULL);
+    return tm_check_page_call_now(world, page, TM_FN_feed, &len, 1, frame, &result,
+                                  NULL);
 }
 
-static bool channel(tm_world *world, tm_page *page, tm_channel kind) {
+static bool channel(tm_check_world *world, tm_check_page *page, tm_channel kind) {
     uint64_t arg = kind;
     int64_t result;
-    return tm_page_call_now(world, page, TM_CALL_channel, &arg, 1, nothing, &result,
-                            NULL) &&
-           tm_page_pump(world, page);
+    return tm_check_page_call_now(world, page, TM_FN_channel, &arg, 1, nothing,
+                                  &result, NULL) &&
+           tm_check_page_pump(world, page);
 }
 
 // ---- frames -------------------------------------------------------------------------
 
-static tm_span parcel_span(const tm_parcel *parcel) {
+static tm_span parcel_span(const tm_check_parcel *parcel) {
     return (tm_span){parcel->bytes, parcel->len};
 }
 
@@ -127,7 +127,8 @@ static void frame_cut(const tm_node *root, uint64_t lost, tm_buf *out) {
 
 // Feeds what wsDrop leaves of a frame; *lost: nothing is left. Each operation counts as
 // one message of the channel.
-static bool frame_arrive(tm_world *world, tm_page *page, tm_span frame) {
+static bool frame_arrive(tm_check_world *world, tm_check_page *page,
+                         tm_span frame) {
     if (page->drop == 0) return feed(world, page, frame);
     tm_arena arena = {.alloc = &tm_host_alloc};
     tm_buf rest = {.alloc = &tm_host_alloc};
@@ -153,28 +154,30 @@ static bool frame_arrive(tm_world *world, tm_page *page, tm_span frame) {
 
 // What the server has sent this page, as the answer to something it asked for: all of it
 // arrives.
-static bool parcels_feed(tm_world *world, tm_page *page) {
-    tm_parcel *parcel;
+static bool parcels_feed(tm_check_world *world, tm_check_page *page) {
+    tm_check_parcel *parcel;
     bool done = true;
-    while (done && (parcel = tm_server_parcel(&world->server, page)) != NULL) {
+    while (done &&
+           (parcel = tm_check_server_parcel(&world->server, page)) != NULL) {
         done = feed(world, page, parcel_span(parcel));
         free(parcel);
     }
     return done;
 }
 
-static void parcels_lose(tm_world *world, const tm_page *page) {
-    tm_parcel *parcel;
-    while ((parcel = tm_server_parcel(&world->server, page)) != NULL) {
+static void parcels_lose(tm_check_world *world, const tm_check_page *page) {
+    tm_check_parcel *parcel;
+    while ((parcel = tm_check_server_parcel(&world->server, page)) != NULL) {
         free(parcel);
     }
 }
 
 // The answer to a SAVE frame, taken from what is on its way to the page; what stands
 // before it arrives first.
-static bool saved_take(tm_world *world, tm_page *page, tm_reply *reply) {
-    tm_parcel *parcel;
-    while ((parcel = tm_server_parcel(&world->server, page)) != NULL) {
+static bool saved_take(tm_check_world *world, tm_check_page *page,
+                       tm_check_reply *reply) {
+    tm_check_parcel *parcel;
+    while ((parcel = tm_check_server_parcel(&world->server, page)) != NULL) {
         char type[24];
         bool done = true;
         frame_type(parcel_span(parcel), type);
@@ -189,57 +192,59 @@ static bool saved_take(tm_world *world, tm_page *page, tm_reply *reply) {
         if (!done) return false;
         if (reply->done) return true;
     }
-    return tm_verdict_fail(world->verdict, "no SAVED came");
+    return tm_check_verdict_fail(world->verdict, "no SAVED came");
 }
 
 // ---- one exchange -------------------------------------------------------------------
 
-static bool exchange_serve(tm_world *world, tm_page *page, exchange *one) {
-    tm_now now = tm_world_server_now(world);
+static bool exchange_serve(tm_check_world *world, tm_check_page *page,
+                           exchange *one) {
+    tm_now now = tm_check_world_server_now(world);
     tm_buf_reset(&one->reply.body);
     one->reply.done = false;
     if (page->conn != NULL) {
-        return tm_server_feed(&world->server, now, page->conn, one->bytes) &&
+        return tm_check_server_feed(&world->server, now, page->conn, one->bytes) &&
                saved_take(world, page, &one->reply);
     }
     bool pull = one->kind == TM_SEND_PULL;
-    return tm_server_request(&world->server, now, pull ? TM_GET : TM_POST,
-                             pull ? one->bytes : nothing,
-                             pull ? nothing : one->bytes, &one->reply);
+    return tm_check_server_request(&world->server, now, pull ? TM_GET : TM_POST,
+                                   pull ? one->bytes : nothing,
+                                   pull ? nothing : one->bytes, &one->reply);
 }
 
-static bool exchange_answer(tm_world *world, tm_page *page, const exchange *one) {
+static bool exchange_answer(tm_check_world *world, tm_check_page *page,
+                            const exchange *one) {
     tm_span body = tm_buf_span(&one->reply.body);
     if (page->conn != NULL) return feed(world, page, body);
     return answer(world, page, one, one->reply.status, body);
 }
 
 // Whatever else the engine of a page on the push channel wants to say: it found a hole.
-static bool page_flush(tm_world *world, tm_page *page) {
+static bool page_flush(tm_check_world *world, tm_check_page *page) {
     for (unsigned rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         if (!page->running || page->conn == NULL) return true;
         exchange one = {.reply = {.body = {.alloc = &tm_host_alloc}}};
         if (!take(world, page, &one)) return false;
         if (one.kind == TM_SEND_NONE) return true;
-        if (!tm_server_feed(&world->server, tm_world_server_now(world), page->conn,
-                            one.bytes) ||
-            !parcels_feed(world, page) || !tm_page_pump(world, page)) {
+        if (!tm_check_server_feed(&world->server, tm_check_world_server_now(world),
+                                  page->conn, one.bytes) ||
+            !parcels_feed(world, page) || !tm_check_page_pump(world, page)) {
             return false;
         }
     }
     return never_ends(world, "what a page says on its push channel");
 }
 
-bool tm_traffic_deliver(tm_world *world) {
-    tm_parcel *parcel;
+bool tm_check_traffic_deliver(tm_check_world *world) {
+    tm_check_parcel *parcel;
     for (unsigned rounds = 0; rounds < ROUNDS_MAX; rounds++) {
-        parcel = tm_server_parcel(&world->server, NULL);
+        parcel = tm_check_server_parcel(&world->server, NULL);
         if (parcel == NULL) return true;
-        tm_page *page = parcel->peer;
+        tm_check_page *page = parcel->peer;
         bool done = true;
         if (page != NULL && page->running && page->conn != NULL) {
             done = frame_arrive(world, page, parcel_span(parcel)) &&
-                   tm_page_pump(world, page) && page_flush(world, page);
+                   tm_check_page_pump(world, page) && page_flush(world, page);
         }
         free(parcel);
         if (!done) return false;
@@ -249,20 +254,22 @@ bool tm_traffic_deliver(tm_world *world) {
 
 // ---- pushing ------------------------------------------------------------------------
 
-static bool sent_remember(tm_world *world, tm_page *page, tm_span bytes) {
-    tm_sent *sent = tm_arena_get(&world->arena, sizeof *sent);
-    if (sent == NULL) return tm_verdict_fail(world->verdict, "out of memory");
-    *sent = (tm_sent){.bytes = bytes};
+static bool sent_remember(tm_check_world *world, tm_check_page *page,
+                          tm_span bytes) {
+    tm_check_sent *sent = tm_arena_get(&world->arena, sizeof *sent);
+    if (sent == NULL) return tm_check_verdict_fail(world->verdict, "out of memory");
+    *sent = (tm_check_sent){.bytes = bytes};
     *page->sent_last = sent;
     page->sent_last = &sent->next;
     return true;
 }
 
 // The ids of the operations that stand at the places the step names.
-static bool refuse(tm_world *world, const tm_node *places, const tm_node *ops) {
+static bool refuse(tm_check_world *world, const tm_node *places,
+                   const tm_node *ops) {
     tm_span *ids = tm_arena_get(&world->arena, places->count * sizeof *ids);
     size_t count = 0;
-    if (ids == NULL) return tm_verdict_fail(world->verdict, "out of memory");
+    if (ids == NULL) return tm_check_verdict_fail(world->verdict, "out of memory");
     for (const tm_node *place = places->first; place != NULL; place = place->next) {
         uint64_t nth = 0;
         const tm_node *op = ops == NULL ? NULL : ops->first;
@@ -271,7 +278,8 @@ static bool refuse(tm_world *world, const tm_node *places, const tm_node *ops) {
             op = op->next;
         }
         if (op == NULL) continue;
-        ids[count++] = tm_world_keep(world, tm_node_text(tm_node_get(op, "id")));
+        ids[count++] =
+            tm_check_world_keep(world, tm_node_text(tm_node_get(op, "id")));
     }
     world->server.refused = ids;
     world->server.refused_count = count;
@@ -279,12 +287,13 @@ static bool refuse(tm_world *world, const tm_node *places, const tm_node *ops) {
 }
 
 // Puts the server into the mood that the step asks for. *count: operations it will decide.
-static bool mood_set(tm_world *world, const tm_push *push, tm_span request,
-                     bool first, uint64_t left, uint64_t *count) {
+static bool mood_set(tm_check_world *world, const tm_check_push *push,
+                     tm_span request, bool first, uint64_t left, uint64_t *count) {
     tm_arena arena = {.alloc = &tm_host_alloc};
     const tm_node *root = NULL;
     bool done = tm_tree_read(request, &arena, &root, NULL) == TM_OK;
-    if (!done) (void)tm_verdict_fail(world->verdict, "a push that is not JSON");
+    if (!done)
+        (void)tm_check_verdict_fail(world->verdict, "a push that is not JSON");
     const tm_node *ops = tm_node_get(root, "operations");
     *count = ops == NULL ? 0 : ops->count;
     if (push->bounded) {
@@ -297,27 +306,28 @@ static bool mood_set(tm_world *world, const tm_push *push, tm_span request,
     return done;
 }
 
-static void mood_clear(tm_world *world) {
+static void mood_clear(tm_check_world *world) {
     world->server.refused_count = 0;
     if (world->server.service != NULL) {
         tm_service_tune(world->server.service)->push_ops_max = 0;
     }
 }
 
-static bool edits_make(tm_world *world, tm_page *page, const tm_node *edits) {
+static bool edits_make(tm_check_world *world, tm_check_page *page,
+                       const tm_node *edits) {
     const tm_node *edit = edits == NULL ? NULL : edits->first;
     for (; edit != NULL; edit = edit->next) {
-        if (!tm_page_edit(world, page, edit->raw, nothing)) return false;
+        if (!tm_check_page_edit(world, page, edit->raw, nothing)) return false;
     }
     return true;
 }
 
 // The request's way to the server, the server's fate, and what was edited meanwhile.
-static bool request_carry(tm_world *world, tm_page *page, const tm_push *push,
-                          bool first, exchange *one) {
-    bool lost = push->fault == TM_PUSH_REQUEST_LOST;
+static bool request_carry(tm_check_world *world, tm_check_page *page,
+                          const tm_check_push *push, bool first, exchange *one) {
+    bool lost = push->fault == TM_CHECK_PUSH_REQUEST_LOST;
     if (!lost && !exchange_serve(world, page, one)) return false;
-    if (!lost && first && push->fault == TM_PUSH_DUPLICATED) {
+    if (!lost && first && push->fault == TM_CHECK_PUSH_DUPLICATED) {
         exchange again = {.kind = one->kind,
                           .bytes = one->bytes,
                           .reply = {.body = {.alloc = &tm_host_alloc}}};
@@ -330,20 +340,20 @@ static bool request_carry(tm_world *world, tm_page *page, const tm_push *push,
 }
 
 // No answer comes: the page waits in vain, or is gone.
-static bool answer_lose(tm_world *world, tm_page *page, const tm_push *push,
-                        const exchange *one) {
-    if (push->fault == TM_PUSH_CLIENT_CRASH) {
-        return tm_page_die(world, page) && tm_traffic_deliver(world);
+static bool answer_lose(tm_check_world *world, tm_check_page *page,
+                        const tm_check_push *push, const exchange *one) {
+    if (push->fault == TM_CHECK_PUSH_CLIENT_CRASH) {
+        return tm_check_page_die(world, page) && tm_check_traffic_deliver(world);
     }
-    return answer(world, page, one, 0, nothing) && tm_page_pump(world, page) &&
-           tm_traffic_deliver(world) &&
-           (!push->server_crash || tm_traffic_restart(world, false));
+    return answer(world, page, one, 0, nothing) &&
+           tm_check_page_pump(world, page) && tm_check_traffic_deliver(world) &&
+           (!push->server_crash || tm_check_traffic_restart(world, false));
 }
 
 // After a `retry`, and after an answer that is none of the service's usual ones, there is
 // no sense in asking again at once. A fork or a gap ends the push too: the README says "a
 // stop", and the next push sends what was renamed.
-static bool may_go_on(const tm_reply *reply) {
+static bool may_go_on(const tm_check_reply *reply) {
     if (reply->status != 200) return reply->status == 400 || reply->status == 413;
     tm_arena arena = {.alloc = &tm_host_alloc};
     const tm_node *root = NULL;
@@ -355,42 +365,46 @@ static bool may_go_on(const tm_reply *reply) {
 }
 
 // One request. *more: there may be another.
-static bool push_one(tm_world *world, tm_page *page, const tm_push *push,
-                     bool first, uint64_t *left, exchange *one, bool *more) {
+static bool push_one(tm_check_world *world, tm_check_page *page,
+                     const tm_check_push *push, bool first, uint64_t *left,
+                     exchange *one, bool *more) {
     uint64_t count = 0;
     *more = false;
     if (!ask(world, page, TM_ASK_PUSH) || !take(world, page, one)) return false;
     if (one->kind != TM_SEND_SAVE) {
         *more = one->kind != TM_SEND_NONE;
-        return !*more || tm_verdict_fail(world->verdict,
-                                         "a push made the engine ask for something "
-                                         "else");
+        return !*more ||
+               tm_check_verdict_fail(world->verdict,
+                                     "a push made the engine ask for something "
+                                     "else");
     }
     if (!sent_remember(world, page, one->bytes) ||
         !mood_set(world, push, one->bytes, first, *left, &count)) {
         return false;
     }
-    tm_push fate = *push;
-    if (push->bounded && count == 0) fate.fault = TM_PUSH_REQUEST_LOST;
+    tm_check_push fate = *push;
+    if (push->bounded && count == 0) fate.fault = TM_CHECK_PUSH_REQUEST_LOST;
     *left -= push->bounded ? count : 0;
     if (!request_carry(world, page, &fate, first, one)) return false;
-    if (fate.fault != TM_PUSH_FINE && fate.fault != TM_PUSH_DUPLICATED) {
+    if (fate.fault != TM_CHECK_PUSH_FINE &&
+        fate.fault != TM_CHECK_PUSH_DUPLICATED) {
         return answer_lose(world, page, &fate, one);
     }
     *more = may_go_on(&one->reply) && !(push->bounded && *left == 0);
-    return exchange_answer(world, page, one) && tm_page_pump(world, page) &&
-           page_flush(world, page) && tm_traffic_deliver(world);
+    return exchange_answer(world, page, one) && tm_check_page_pump(world, page) &&
+           page_flush(world, page) && tm_check_traffic_deliver(world);
 }
 
-static bool can_talk(tm_world *world, const tm_page *page) {
+static bool can_talk(tm_check_world *world, const tm_check_page *page) {
     if (!page->running) {
-        (void)tm_verdict_fail(world->verdict, "malformed: %.*s does not run",
-                              (int)page->id.len, (const char *)page->id.ptr);
+        (void)tm_check_verdict_fail(world->verdict, "malformed: %.*s does not run",
+                                    (int)page->id.len, (const char *)page->id.ptr);
     }
     return page->running && page->online;
 }
 
-bool tm_traffic_push(tm_world *world, tm_page *page, const tm_push *push) {
+bool tm_check_traffic_push(tm_check_world *world, tm_check_page *page,
+                           const tm_check_push *push) {
     if (!can_talk(world, page)) return !world->verdict->failed;
     exchange one = {.reply = {.body = {.alloc = &tm_host_alloc}}};
     uint64_t left = push->accept;
@@ -408,48 +422,51 @@ bool tm_traffic_push(tm_world *world, tm_page *page, const tm_push *push) {
 // ---- pulling ------------------------------------------------------------------------
 
 // On a connection the answer is frames, any number of them.
-static bool subscribe_carry(tm_world *world, tm_page *page, tm_pull_fault fault,
-                            const exchange *one) {
-    if (!tm_server_feed(&world->server, tm_world_server_now(world), page->conn,
-                        one->bytes)) {
+static bool subscribe_carry(tm_check_world *world, tm_check_page *page,
+                            tm_check_pull_fault fault, const exchange *one) {
+    if (!tm_check_server_feed(&world->server, tm_check_world_server_now(world),
+                              page->conn, one->bytes)) {
         return false;
     }
-    if (fault == TM_PULL_RESPONSE_LOST) { // on a live connection nothing gets lost
+    if (fault ==
+        TM_CHECK_PULL_RESPONSE_LOST) { // on a live connection nothing gets lost
         parcels_lose(world, page);
-        tm_traffic_detach(world, page);
-        return tm_traffic_attach(world, page);
+        tm_check_traffic_detach(world, page);
+        return tm_check_traffic_attach(world, page);
     }
     if (!parcels_feed(world, page)) return false;
-    if (fault == TM_PULL_CLIENT_CRASH) return tm_page_die(world, page);
-    return tm_page_pump(world, page);
+    if (fault == TM_CHECK_PULL_CLIENT_CRASH) return tm_check_page_die(world, page);
+    return tm_check_page_pump(world, page);
 }
 
-static bool get_carry(tm_world *world, tm_page *page, tm_pull_fault fault,
-                      exchange *one) {
+static bool get_carry(tm_check_world *world, tm_check_page *page,
+                      tm_check_pull_fault fault, exchange *one) {
     if (!exchange_serve(world, page, one)) return false;
-    if (fault == TM_PULL_RESPONSE_LOST) {
-        return answer(world, page, one, 0, nothing) && tm_page_pump(world, page);
+    if (fault == TM_CHECK_PULL_RESPONSE_LOST) {
+        return answer(world, page, one, 0, nothing) &&
+               tm_check_page_pump(world, page);
     }
     if (!exchange_answer(world, page, one)) return false;
     // What it learned is in events that nobody takes any more: nothing was stored.
-    if (fault == TM_PULL_CLIENT_CRASH) return tm_page_die(world, page);
-    return tm_page_pump(world, page);
+    if (fault == TM_CHECK_PULL_CLIENT_CRASH) return tm_check_page_die(world, page);
+    return tm_check_page_pump(world, page);
 }
 
-static bool pull_one(tm_world *world, tm_page *page, tm_pull_fault fault,
-                     exchange *one, bool *more) {
+static bool pull_one(tm_check_world *world, tm_check_page *page,
+                     tm_check_pull_fault fault, exchange *one, bool *more) {
     *more = false;
     if (!take(world, page, one)) return false;
     if (one->kind == TM_SEND_NONE) return true;
     if (one->kind == TM_SEND_SAVE) {
-        return tm_verdict_fail(world->verdict, "a pull made the engine push");
+        return tm_check_verdict_fail(world->verdict, "a pull made the engine push");
     }
-    *more = fault == TM_PULL_FINE;
+    *more = fault == TM_CHECK_PULL_FINE;
     return page->conn != NULL ? subscribe_carry(world, page, fault, one)
                               : get_carry(world, page, fault, one);
 }
 
-bool tm_traffic_pull(tm_world *world, tm_page *page, tm_pull_fault fault) {
+bool tm_check_traffic_pull(tm_check_world *world, tm_check_page *page,
+                           tm_check_pull_fault fault) {
     if (!can_talk(world, page)) return !world->verdict->failed;
     if (!ask(world, page, TM_ASK_PULL)) return false;
     exchange one = {.reply = {.body = {.alloc = &tm_host_alloc}}};
@@ -460,75 +477,76 @@ bool tm_traffic_pull(tm_world *world, tm_page *page, tm_pull_fault fault) {
     }
     tm_buf_deinit(&one.reply.body);
     if (done && rounds == ROUNDS_MAX) return never_ends(world, "the pull");
-    return done && tm_traffic_deliver(world);
+    return done && tm_check_traffic_deliver(world);
 }
 
 // ---- connections --------------------------------------------------------------------
 
-static bool connect_page(tm_world *world, tm_page *page) {
-    return tm_server_connect(&world->server, tm_world_server_now(world), page,
-                             &page->conn) &&
+static bool connect_page(tm_check_world *world, tm_check_page *page) {
+    return tm_check_server_connect(&world->server, tm_check_world_server_now(world),
+                                   page, &page->conn) &&
            channel(world, page, TM_CHANNEL_PUSH);
 }
 
 // Starting makes no call of the network, but whoever has the push channel hears from now
 // on: the server is told of a subscriber that knows everything.
-static bool listen(tm_world *world, tm_page *page) {
+static bool listen(tm_check_world *world, tm_check_page *page) {
     const tm_list *list;
     uint64_t head;
-    tm_now now = tm_world_server_now(world);
-    if (!tm_server_list(&world->server, now, &list, &head)) return false;
+    tm_now now = tm_check_world_server_now(world);
+    if (!tm_check_server_list(&world->server, now, &list, &head)) return false;
     tm_buf frame = {.alloc = &tm_host_alloc};
     tm_buf_text(&frame, "{\"type\":\"SUBSCRIBE\",\"list\":");
-    tm_buf_json(&frame, tm_server_key.list);
+    tm_buf_json(&frame, tm_check_server_key.list);
     tm_buf_text(&frame, ",\"since\":");
     tm_buf_u64(&frame, head);
     tm_buf_text(&frame, "}");
     bool done =
         frame.status == TM_OK &&
-        tm_server_feed(&world->server, now, page->conn, tm_buf_span(&frame));
+        tm_check_server_feed(&world->server, now, page->conn, tm_buf_span(&frame));
     tm_buf_deinit(&frame);
     parcels_lose(world, page);
     return done;
 }
 
-bool tm_traffic_attach(tm_world *world, tm_page *page) {
+bool tm_check_traffic_attach(tm_check_world *world, tm_check_page *page) {
     if (!page->online) return channel(world, page, TM_CHANNEL_NONE);
     if (!page->ws) return channel(world, page, TM_CHANNEL_POLL);
     return connect_page(world, page) && listen(world, page);
 }
 
-void tm_traffic_detach(tm_world *world, tm_page *page) {
+void tm_check_traffic_detach(tm_check_world *world, tm_check_page *page) {
     if (page->conn == NULL) return;
-    tm_server_disconnect(&world->server, page->conn, page);
+    tm_check_server_disconnect(&world->server, page->conn, page);
     page->conn = NULL;
 }
 
-bool tm_traffic_offline(tm_world *world, tm_page *page) {
+bool tm_check_traffic_offline(tm_check_world *world, tm_check_page *page) {
     page->online = false;
-    tm_traffic_detach(world, page);
+    tm_check_traffic_detach(world, page);
     return !page->running || channel(world, page, TM_CHANNEL_NONE);
 }
 
-bool tm_traffic_online(tm_world *world, tm_page *page) {
+bool tm_check_traffic_online(tm_check_world *world, tm_check_page *page) {
     page->online = true;
     if (!page->running) return true;
     if (!page->ws) return channel(world, page, TM_CHANNEL_POLL);
-    tm_traffic_detach(world, page);
-    tm_push push = {0};
-    return connect_page(world, page) && tm_traffic_push(world, page, &push) &&
-           tm_traffic_pull(world, page, TM_PULL_FINE);
+    tm_check_traffic_detach(world, page);
+    tm_check_push push = {0};
+    return connect_page(world, page) && tm_check_traffic_push(world, page, &push) &&
+           tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE);
 }
 
-bool tm_traffic_restart(tm_world *world, bool restore) {
-    for (tm_page *page = world->pages; page != NULL; page = page->next) {
-        tm_traffic_detach(world, page);
+bool tm_check_traffic_restart(tm_check_world *world, bool restore) {
+    for (tm_check_page *page = world->pages; page != NULL; page = page->next) {
+        tm_check_traffic_detach(world, page);
     }
-    bool open = restore ? tm_server_restore(&world->server)
-                        : tm_server_restart(&world->server);
-    for (tm_page *page = world->pages; open && page != NULL; page = page->next) {
+    bool open = restore ? tm_check_server_restore(&world->server)
+                        : tm_check_server_restart(&world->server);
+    for (tm_check_page *page = world->pages; open && page != NULL;
+         page = page->next) {
         if (page->running && page->online && page->ws) {
-            open = tm_traffic_attach(world, page);
+            open = tm_check_traffic_attach(world, page);
         }
     }
     return open;
@@ -537,31 +555,34 @@ bool tm_traffic_restart(tm_world *world, bool restore) {
 // ---- replay -------------------------------------------------------------------------
 
 // A copy of a frame comes by a connection of its own: the page's may be long gone.
-static bool frame_replay(tm_world *world, tm_span frame) {
-    tm_now now = tm_world_server_now(world);
+static bool frame_replay(tm_check_world *world, tm_span frame) {
+    tm_now now = tm_check_world_server_now(world);
     int stranger; // an address that is no page's
     tm_conn *conn = NULL;
-    bool done = tm_server_connect(&world->server, now, &stranger, &conn) &&
-                tm_server_feed(&world->server, now, conn, frame);
-    if (conn != NULL) tm_server_disconnect(&world->server, conn, &stranger);
+    bool done = tm_check_server_connect(&world->server, now, &stranger, &conn) &&
+                tm_check_server_feed(&world->server, now, conn, frame);
+    if (conn != NULL) tm_check_server_disconnect(&world->server, conn, &stranger);
     return done;
 }
 
-bool tm_traffic_replay(tm_world *world, tm_page *page, uint64_t nth) {
-    const tm_sent *sent = page->sent;
+bool tm_check_traffic_replay(tm_check_world *world, tm_check_page *page,
+                             uint64_t nth) {
+    const tm_check_sent *sent = page->sent;
     for (uint64_t i = 1; i < nth && sent != NULL; i++) {
         sent = sent->next;
     }
     if (sent == NULL) {
-        return tm_verdict_fail(world->verdict, "malformed: %.*s sent fewer pushes",
-                               (int)page->id.len, (const char *)page->id.ptr);
+        return tm_check_verdict_fail(world->verdict,
+                                     "malformed: %.*s sent fewer pushes",
+                                     (int)page->id.len, (const char *)page->id.ptr);
     }
     if (page->ws) {
-        return frame_replay(world, sent->bytes) && tm_traffic_deliver(world);
+        return frame_replay(world, sent->bytes) && tm_check_traffic_deliver(world);
     }
-    tm_reply reply = {.body = {.alloc = &tm_host_alloc}};
-    bool done = tm_server_request(&world->server, tm_world_server_now(world),
-                                  TM_POST, nothing, sent->bytes, &reply);
+    tm_check_reply reply = {.body = {.alloc = &tm_host_alloc}};
+    bool done =
+        tm_check_server_request(&world->server, tm_check_world_server_now(world),
+                                TM_POST, nothing, sent->bytes, &reply);
     tm_buf_deinit(&reply.body);
-    return done && tm_traffic_deliver(world);
+    return done && tm_check_traffic_deliver(world);
 }

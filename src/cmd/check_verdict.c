@@ -6,21 +6,21 @@
 
 #include "cmd/tree.h"
 
-void tm_verdict_init(tm_verdict *verdict, const tm_alloc *alloc) {
-    *verdict = (tm_verdict){.step = -1,
-                            .what = {.alloc = alloc},
-                            .expected = {.alloc = alloc},
-                            .seen = {.alloc = alloc}};
+void tm_check_verdict_init(tm_check_verdict *verdict, const tm_alloc *alloc) {
+    *verdict = (tm_check_verdict){.step = -1,
+                                  .what = {.alloc = alloc},
+                                  .expected = {.alloc = alloc},
+                                  .seen = {.alloc = alloc}};
 }
 
-void tm_verdict_deinit(tm_verdict *verdict) {
+void tm_check_verdict_deinit(tm_check_verdict *verdict) {
     tm_buf_deinit(&verdict->what);
     tm_buf_deinit(&verdict->expected);
     tm_buf_deinit(&verdict->seen);
 }
 
 __attribute__((format(printf, 2, 0))) static bool
-note(tm_verdict *verdict, const char *format, va_list values) {
+note(tm_check_verdict *verdict, const char *format, va_list values) {
     char text[512];
     verdict->failed = true;
     (void)vsnprintf(text, sizeof text, format, values);
@@ -28,7 +28,7 @@ note(tm_verdict *verdict, const char *format, va_list values) {
     return false;
 }
 
-bool tm_verdict_fail(tm_verdict *verdict, const char *format, ...) {
+bool tm_check_verdict_fail(tm_check_verdict *verdict, const char *format, ...) {
     if (verdict->failed) return false;
     va_list values;
     va_start(values, format);
@@ -37,8 +37,8 @@ bool tm_verdict_fail(tm_verdict *verdict, const char *format, ...) {
     return false;
 }
 
-bool tm_verdict_compare(tm_verdict *verdict, tm_span expected, tm_span seen,
-                        const char *format, ...) {
+bool tm_check_verdict_compare(tm_check_verdict *verdict, tm_span expected,
+                              tm_span seen, const char *format, ...) {
     if (verdict->failed) return false;
     if (tm_span_equal(expected, seen)) return true;
     va_list values;
@@ -50,8 +50,8 @@ bool tm_verdict_compare(tm_verdict *verdict, tm_span expected, tm_span seen,
     return false;
 }
 
-bool tm_verdict_number(tm_verdict *verdict, uint64_t expected, uint64_t seen,
-                       const char *format, ...) {
+bool tm_check_verdict_number(tm_check_verdict *verdict, uint64_t expected,
+                             uint64_t seen, const char *format, ...) {
     if (verdict->failed) return false;
     if (expected == seen) return true;
     va_list values;

@@ -6,33 +6,35 @@
 #define TICKS_MAX 100000u
 
 // The monotonic clock is the true time: it counts from anything, and nobody's jumps.
-static tm_now now_at(const tm_world *world, int64_t offset) {
+static tm_now now_at(const tm_check_world *world, int64_t offset) {
     int64_t wall = (int64_t)world->true_ms + offset;
     if (wall < 0) wall = 0;
     if (wall > (int64_t)TM_MS_MAX) wall = (int64_t)TM_MS_MAX;
     return (tm_now){(uint64_t)wall, world->true_ms};
 }
 
-tm_now tm_world_server_now(const tm_world *world) {
+tm_now tm_check_world_server_now(const tm_check_world *world) {
     return now_at(world, world->server_offset);
 }
 
-tm_now tm_world_page_now(const tm_world *world, const tm_page *page) {
+tm_now tm_check_world_page_now(const tm_check_world *world,
+                               const tm_check_page *page) {
     return now_at(world, page->clock_offset);
 }
 
-tm_span tm_world_keep(tm_world *world, tm_span text) {
+tm_span tm_check_world_keep(tm_check_world *world, tm_span text) {
     tm_span copy = {NULL, 0};
     if (tm_arena_copy(&world->arena, text, &copy) != TM_OK) {
-        (void)tm_verdict_fail(world->verdict, "out of memory");
+        (void)tm_check_verdict_fail(world->verdict, "out of memory");
     }
     return copy;
 }
 
-static bool page_deadline(tm_world *world, tm_page *page, uint64_t *deadline) {
+static bool page_deadline(tm_check_world *world, tm_check_page *page,
+                          uint64_t *deadline) {
     int64_t result;
-    if (!tm_page_call(world, page, TM_CALL_deadline, NULL, 0, (tm_span){NULL, 0},
-                      &result, NULL)) {
+    if (!tm_check_page_call(world, page, TM_FN_deadline, NULL, 0,
+                            (tm_span){NULL, 0}, &result, NULL)) {
         return false;
     }
     *deadline = (uint64_t)result;
@@ -40,10 +42,10 @@ static bool page_deadline(tm_world *world, tm_page *page, uint64_t *deadline) {
 }
 
 // The earliest deadline of all; *page NULL = the service's.
-static bool earliest(tm_world *world, uint64_t *at, tm_page **whose) {
+static bool earliest(tm_check_world *world, uint64_t *at, tm_check_page **whose) {
     *at = tm_service_deadline(world->server.service);
     *whose = NULL;
-    for (tm_page *page = world->pages; page != NULL; page = page->next) {
+    for (tm_check_page *page = world->pages; page != NULL; page = page->next) {
         uint64_t deadline;
         if (!page->running) continue;
         if (!page_deadline(world, page, &deadline)) return false;
@@ -55,25 +57,26 @@ static bool earliest(tm_world *world, uint64_t *at, tm_page **whose) {
     return true;
 }
 
-static bool tick(tm_world *world, tm_page *page) {
+static bool tick(tm_check_world *world, tm_check_page *page) {
     if (page == NULL) {
-        return tm_server_tick(&world->server, tm_world_server_now(world)) &&
-               tm_traffic_deliver(world);
+        return tm_check_server_tick(&world->server,
+                                    tm_check_world_server_now(world)) &&
+               tm_check_traffic_deliver(world);
     }
     int64_t result;
-    return tm_page_call_now(world, page, TM_CALL_tick, NULL, 0, (tm_span){NULL, 0},
-                            &result, NULL) &&
-           tm_page_pump(world, page);
+    return tm_check_page_call_now(world, page, TM_FN_tick, NULL, 0,
+                                  (tm_span){NULL, 0}, &result, NULL) &&
+           tm_check_page_pump(world, page);
 }
 
-bool tm_world_advance(tm_world *world, uint64_t ms) {
+bool tm_check_world_advance(tm_check_world *world, uint64_t ms) {
     if (ms > TM_MS_MAX - world->true_ms) {
-        return tm_verdict_fail(world->verdict, "malformed: time runs out");
+        return tm_check_verdict_fail(world->verdict, "malformed: time runs out");
     }
     uint64_t target = world->true_ms + ms;
     for (unsigned ticks = 0; ticks < TICKS_MAX; ticks++) {
         uint64_t at;
-        tm_page *page;
+        tm_check_page *page;
         if (!earliest(world, &at, &page)) return false;
         if (at > target) {
             world->true_ms = target;
@@ -82,5 +85,5 @@ bool tm_world_advance(tm_world *world, uint64_t ms) {
         if (at > world->true_ms) world->true_ms = at;
         if (!tick(world, page)) return false;
     }
-    return tm_verdict_fail(world->verdict, "the deadlines do not end");
+    return tm_check_verdict_fail(world->verdict, "the deadlines do not end");
 }
