@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#define PLACES_MIN   16u
-#define COMPACT_MIN  65536u // a pool below this is not worth compacting
-#define BROWSER_HEAD 8u     // its number stands before a browser's bytes
+#define PLACES_MIN  16u
+#define COMPACT_MIN 16384u // less idle memory is not worth compacting
 
 // Upper bounds of what stands in the canonical bytes (tm_list_size).
 #define SIZE_FRAME 96u // {"format":1,"browsers":[],"dead":[],"items":[],"sort":}
@@ -114,41 +113,56 @@ static void text_free(tm_pool *pool, tm_span text) {
 }
 
 // Puts into a table with room: cannot fail.
-static void table_put(tm_table *table, tm_span key) {
-    tm_status status = tm_table_set(table, key, (void *)(uintptr_t)key.ptr);
+static void table_put(tm_table *table, tm_span key, void *value) {
+    tm_status status = tm_table_set(table, key, value);
     TM_ASSERT(status == TM_OK);
 }
 
-static tm_span name_intern(list_store *store, tm_span name) {
-    const uint8_t *ptr = tm_table_get(&store->names, name);
-    if (ptr != NULL) return (tm_span){ptr, name.len};
-    tm_span own = text_copy(&store->pool, name);
-    table_put(&store->names, own);
-    return own;
+static size_t word_size(size_t len) {
+    return sizeof(list_word) + len;
 }
 
-static tm_span browser_intern(list_store *store, tm_span browser) {
-    if (store->last_browser.len == browser.len &&
-        memcmp(store->last_browser.ptr, browser.ptr, browser.len) == 0) {
-        return store->last_browser;
+// What an unused word keeps: its block and, on average, two slots of its table.
+static size_t word_cost(size_t len) {
+    return tm_pool_block(word_size(len)) + 2 * sizeof(tm_table_slot);
+}
+
+// Counts one more use of a text, which is reserved.
+static tm_span word_use(list_store *store, tm_table *words, tm_span text) {
+    list_word *word = tm_table_get(words, text);
+    if (word == NULL) {
+        word = tm_pool_get(&store->pool, word_size(text.len));
+        *word = (list_word){.number = (uint32_t)words->count};
+        memcpy(word->text, text.ptr, text.len);
+        table_put(words, (tm_span){word->text, text.len}, word);
+    } else if (word->uses == 0) {
+        store->unused -= word_cost(text.len);
     }
-    const uint8_t *ptr = tm_table_get(&store->browsers, browser);
-    if (ptr == NULL) {
-        uint8_t *block = tm_pool_get(&store->pool, BROWSER_HEAD + browser.len);
-        uint32_t number = (uint32_t)store->browsers.count;
-        memcpy(block, &number, sizeof number);
-        memcpy(block + BROWSER_HEAD, browser.ptr, browser.len);
-        ptr = block + BROWSER_HEAD;
-        table_put(&store->browsers, (tm_span){ptr, browser.len});
+    word->uses++;
+    return (tm_span){word->text, text.len};
+}
+
+static bool word_drop(list_store *store, tm_span own) {
+    list_word *word = tm_list_word(own);
+    TM_ASSERT(word->uses > 0);
+    if (--word->uses > 0) return false;
+    store->unused += word_cost(own.len);
+    return true;
+}
+
+static bool is_last_browser(const list_store *store, tm_span browser) {
+    tm_span last = store->last_browser;
+    return last.len == browser.len && memcmp(last.ptr, browser.ptr, last.len) == 0;
+}
+
+static tm_span browser_use(list_store *store, tm_span browser) {
+    if (is_last_browser(store, browser) &&
+        tm_list_word(store->last_browser)->uses > 0) {
+        tm_list_word(store->last_browser)->uses++;
+    } else {
+        store->last_browser = word_use(store, &store->browsers, browser);
     }
-    store->last_browser = (tm_span){ptr, browser.len};
     return store->last_browser;
-}
-
-uint32_t tm_list_browser_number(tm_span interned) {
-    uint32_t number;
-    memcpy(&number, interned.ptr - BROWSER_HEAD, sizeof number);
-    return number;
 }
 
 // ---- making sure of memory ----------------------------------------------------------
@@ -166,16 +180,13 @@ static size_t item_need(const tm_list *list, const tm_item *item, tm_span id) {
 static size_t field_need(const tm_item *item, uint32_t nth, tm_span name,
                          tm_span value) {
     size_t count = (item == NULL ? 0 : item->field_count) + (size_t)nth + 1;
-    return tm_pool_block(count * sizeof(tm_item_field)) + tm_pool_block(name.len) +
-           tm_pool_block(value.len);
+    return tm_pool_block(count * sizeof(tm_item_field)) +
+           tm_pool_block(word_size(name.len)) + tm_pool_block(value.len);
 }
 
 static size_t browser_need(const tm_list *list, tm_span browser) {
-    tm_span last = list->store.last_browser;
-    if (last.len == browser.len && memcmp(last.ptr, browser.ptr, last.len) == 0) {
-        return 0;
-    }
-    return tm_pool_block(BROWSER_HEAD + browser.len);
+    if (is_last_browser(&list->store, browser)) return 0;
+    return tm_pool_block(word_size(browser.len));
 }
 
 // After this a change of one item and `names` fields cannot fail.
@@ -216,23 +227,29 @@ static void value_set(tm_pool *pool, tm_span *own, tm_span value) {
     text_free(pool, old);
 }
 
+// The browser's part of the size, when its first register comes or its last one goes.
+static size_t browser_size(tm_span browser) {
+    return 1 + json_len(browser);
+}
+
+static void browser_drop(tm_list *list, tm_span browser) {
+    if (word_drop(&list->store, browser)) list->size -= browser_size(browser);
+}
+
 // Lets `write` win or not; the digest and the size follow.
 static bool reg_write(tm_list *list, tm_span id, tm_span name, tm_reg *reg,
                       const tm_reg *write) {
     tm_reg trial = *reg;
     if (!tm_reg_join(&trial, write)) return false;
+    tm_span browser = browser_use(&list->store, write->at.browser);
+    if (tm_list_word(browser)->uses == 1) list->size += browser_size(browser);
     if (reg_written(reg)) {
         tm_digest_sub(&list->digest, tm_digest_reg(id, name, reg));
         list->size -= reg_size(reg);
+        browser_drop(list, reg->at.browser);
     }
     value_set(&list->store.pool, &reg->value, write->value);
-    size_t browsers = list->store.browsers.count;
-    reg->at.browser = browser_intern(&list->store, write->at.browser);
-    reg->at.time = write->at.time;
-    reg->at.version = write->at.version;
-    if (list->store.browsers.count > browsers) {
-        list->size += 1 + json_len(reg->at.browser);
-    }
+    reg->at = (tm_stamp){write->at.time, write->at.version, browser};
     tm_digest_add(&list->digest, tm_digest_reg(id, name, reg));
     list->size += reg_size(reg);
     return true;
@@ -277,7 +294,7 @@ static tm_item_field *field_make(list_store *store, tm_item *item, uint32_t plac
     }
     tm_item_field *field = &item->fields[place];
     memmove(field + 1, field, (count - place) * unit);
-    *field = (tm_item_field){.name = name_intern(store, name)};
+    *field = (tm_item_field){.name = word_use(store, &store->names, name)};
     item->field_count++;
     return field;
 }
@@ -298,6 +315,8 @@ static void field_drop(tm_list *list, const tm_item *item, tm_item_field *field)
     tm_digest_sub(&list->digest, tm_digest_reg(item->id, field->name, &field->reg));
     list->size -= SIZE_FIELD + json_len(field->name) + reg_size(&field->reg);
     text_free(&list->store.pool, field->reg.value);
+    browser_drop(list, field->reg.at.browser);
+    (void)word_drop(&list->store, field->name);
 }
 
 // The id is all that stays.
@@ -312,6 +331,7 @@ static void item_kill(tm_list *list, tm_item *item) {
         tm_digest_sub(&list->digest, tm_digest_reg(item->id, no_name, &item->add));
         list->size -= reg_size(&item->add);
         text_free(&list->store.pool, item->add.value);
+        browser_drop(list, item->add.at.browser);
         list->live--;
     }
     *item = (tm_item){.id = item->id, .dead = true, .index = item->index};
@@ -341,7 +361,7 @@ static void store_init(list_store *store, const tm_alloc *alloc, tm_seed seed) {
 
 static size_t reg_need(const tm_reg *reg) {
     return tm_pool_block(reg->value.len) +
-           tm_pool_block(BROWSER_HEAD + reg->at.browser.len);
+           tm_pool_block(word_size(reg->at.browser.len));
 }
 
 static tm_status store_reserve(list_store *store, size_t need, uint32_t regs,
@@ -355,7 +375,7 @@ static tm_status store_reserve(list_store *store, size_t need, uint32_t regs,
 static void reg_copy(list_store *store, tm_reg *reg) {
     if (!reg_written(reg)) return;
     reg->value = text_copy(&store->pool, reg->value);
-    reg->at.browser = browser_intern(store, reg->at.browser);
+    reg->at.browser = browser_use(store, reg->at.browser);
 }
 
 static tm_status item_copy(list_store *store, const tm_item *from, tm_item *to) {
@@ -364,7 +384,7 @@ static tm_status item_copy(list_store *store, const tm_item *from, tm_item *to) 
     need += reg_need(&from->add);
     for (uint32_t i = 0; i < from->field_count; i++) {
         need += reg_need(&from->fields[i].reg) +
-                tm_pool_block(from->fields[i].name.len);
+                tm_pool_block(word_size(from->fields[i].name.len));
     }
     tm_status status =
         store_reserve(store, need, from->field_count + 1, from->field_count);
@@ -377,7 +397,7 @@ static tm_status item_copy(list_store *store, const tm_item *from, tm_item *to) 
         memcpy(to->fields, from->fields, fields_size);
     }
     for (uint32_t i = 0; i < to->field_count; i++) {
-        to->fields[i].name = name_intern(store, to->fields[i].name);
+        to->fields[i].name = word_use(store, &store->names, to->fields[i].name);
         reg_copy(store, &to->fields[i].reg);
     }
     return TM_OK;
@@ -403,31 +423,19 @@ static tm_status store_copy(const tm_list *list, list_store *store, tm_reg *sort
     return status;
 }
 
-static size_t browsers_size(const list_store *store) {
-    size_t size = 0, at = 0;
-    for (tm_table_slot *slot;
-         (slot = tm_table_next(&store->browsers, &at)) != NULL;) {
-        size += 1 + json_len(slot->key);
-    }
-    return size;
-}
-
 // Called when a change is complete: the spans it borrowed may have been our own.
 static void compact_maybe(tm_list *list) {
-    const tm_pool *pool = &list->store.pool;
-    if (pool->idle < list->compact_at || pool->idle < pool->total / 2) return;
+    size_t idle = list->store.pool.idle + list->store.unused;
+    if (idle < list->compact_at || idle < list->store.pool.total / 2) return;
     if (list->count == 0) return; // a sort register alone
     list_store fresh;
     tm_reg sort = list->sort;
     store_init(&fresh, list->alloc, list->seed);
     if (store_copy(list, &fresh, &sort) != TM_OK) {
         store_deinit(list, &fresh);
-        list->compact_at =
-            2 * pool->idle; // there is no memory for it; go on as we are
+        list->compact_at = 2 * idle; // there is no memory for it; go on as we are
         return;
     }
-    list->size -= browsers_size(&list->store);
-    list->size += browsers_size(&fresh);
     store_deinit(list, &list->store);
     list->store = fresh;
     list->sort = sort;
@@ -481,7 +489,7 @@ static tm_status unknown_keep(tm_list *list, tm_span id, tm_span raw) {
     list_unknown *kept = &list->unknown[list->unknown_count++];
     kept->id = (tm_span){copy, id.len};
     kept->raw = (tm_span){copy + id.len, raw.len};
-    table_put(&list->unknown_ids, kept->id);
+    table_put(&list->unknown_ids, kept->id, copy);
     list->size += raw.len + 1;
     return TM_OK;
 }

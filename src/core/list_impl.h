@@ -17,9 +17,22 @@
 typedef struct list_store {
     tm_pool pool;
     tm_item **chunks;         // of TM_LIST_CHUNK items each
-    tm_table browsers, names; // text -> the pool's copy of it
-    tm_span last_browser;     // the one interned or found last
+    tm_table browsers, names; // text -> list_word
+    tm_span last_browser;     // the one looked up last
+    size_t unused;            // bytes of words that nothing uses any more
 } list_store;
+
+// A text that many registers share, and how many do. The spans that name it point at its
+// `text`. One that falls out of use stays until the list is compacted.
+typedef struct list_word {
+    uint32_t number; // in order of first use in this store
+    uint32_t uses;
+    uint8_t text[];
+} list_word;
+
+static inline list_word *tm_list_word(tm_span text) {
+    return (list_word *)(uintptr_t)(text.ptr - offsetof(list_word, text));
+}
 
 // An operation of an unknown type. Both texts are one allocation, the id first.
 typedef struct list_unknown {
@@ -49,8 +62,5 @@ struct tm_list {
     size_t unknown_count, unknown_cap;
     tm_table unknown_ids;
 };
-
-// A browser's number, in order of its first use in this store.
-uint32_t tm_list_browser_number(tm_span interned);
 
 #endif

@@ -21,26 +21,12 @@ static int browser_cmp(const void *a, const void *b) {
                        ((const tm_table_slot *)b)->key);
 }
 
-static void reg_mark(list_plan *plan, const tm_reg *reg) {
-    if (reg->at.browser.len > 0)
-        plan->ranks[tm_list_browser_number(reg->at.browser)] = 1;
-}
-
 static void items_plan(const tm_list *list, list_plan *plan) {
     size_t dead = 0, other = list->count;
     for (size_t i = 0; i < list->count; i++) {
         const tm_item *item = tm_list_at(list, i);
-        if (item->dead) {
-            plan->items[dead++] = item;
-            continue;
-        }
-        plan->items[--other] = item;
-        reg_mark(plan, &item->add);
-        for (uint32_t f = 0; f < item->field_count; f++) {
-            reg_mark(plan, &item->fields[f].reg);
-        }
+        plan->items[item->dead ? dead++ : --other] = item;
     }
-    reg_mark(plan, &list->sort);
     plan->dead = dead;
     plan->count = list->count;
     tm_sort(plan->items, dead, item_cmp);
@@ -49,15 +35,15 @@ static void items_plan(const tm_list *list, list_plan *plan) {
 
 static void browsers_plan(const tm_list *list, list_plan *plan) {
     size_t at = 0;
-    tm_table_slot *slot;
-    while ((slot = tm_table_next(&list->store.browsers, &at)) != NULL) {
-        if (plan->ranks[tm_list_browser_number(slot->key)] == 0) continue;
+    for (tm_table_slot *slot;
+         (slot = tm_table_next(&list->store.browsers, &at)) != NULL;) {
+        if (tm_list_word(slot->key)->uses == 0) continue;
         plan->browsers[plan->browser_count++] = slot;
     }
     tm_sort(plan->browsers, plan->browser_count, browser_cmp);
     for (size_t i = 0; i < plan->browser_count; i++) {
-        slot = (tm_table_slot *)(uintptr_t)plan->browsers[i];
-        plan->ranks[tm_list_browser_number(slot->key)] = (uint32_t)i;
+        const tm_table_slot *slot = plan->browsers[i];
+        plan->ranks[tm_list_word(slot->key)->number] = (uint32_t)i;
     }
 }
 
@@ -81,7 +67,7 @@ static void reg_write(const list_plan *plan, tm_buf *out, const tm_reg *reg) {
     tm_buf_byte(out, ',');
     tm_buf_u64(out, reg->at.time & ((1u << TM_LOGICAL_BITS) - 1));
     tm_buf_byte(out, ',');
-    tm_buf_u64(out, plan->ranks[tm_list_browser_number(reg->at.browser)]);
+    tm_buf_u64(out, plan->ranks[tm_list_word(reg->at.browser)->number]);
     tm_buf_byte(out, ',');
     tm_buf_u64(out, reg->at.version);
     tm_buf_byte(out, ',');
