@@ -28,8 +28,8 @@ uint64_t random_next(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-uint64_t random_below(uint64_t *state, uint64_t bound) {
-    return random_next(state) % bound;
+size_t random_below(uint64_t *state, size_t bound) {
+    return (size_t)(random_next(state) % bound);
 }
 
 tm_span list_bytes(tm_arena *arena, const tm_list *list) {

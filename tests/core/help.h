@@ -12,7 +12,7 @@ tm_span file_read(tm_arena *arena, const char *path);
 
 // splitmix64: the same numbers everywhere.
 uint64_t random_next(uint64_t *state);
-uint64_t random_below(uint64_t *state, uint64_t bound);
+size_t random_below(uint64_t *state, size_t bound);
 
 // The canonical bytes, in the arena.
 tm_span list_bytes(tm_arena *arena, const tm_list *list);

@@ -238,7 +238,7 @@ static void shuffle_some(merge_trial *trial, tm_op **ops, size_t count) {
     uint64_t random = 1;
     for (int n = 0; n < SHUFFLES; n++) {
         for (size_t i = count; i > 1; i--) {
-            size_t other = (size_t)random_below(&random, i);
+            size_t other = random_below(&random, i);
             tm_op *swap = ops[i - 1];
             ops[i - 1] = ops[other];
             ops[other] = swap;

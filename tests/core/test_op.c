@@ -404,8 +404,8 @@ static const char *const written[] = {
     "{\"id\":\"o\",\"type\":\"DELETE\",\"instanceId\":\"i\",\"timestamp\":5,"
     "\"browserId\":"
     "\"b\",\"version\":1}",
-    "{\"id\":\"o\",\"type\":\"SORT_CHANGE\",\"sort\":\"desc\",\"timestamp\":5,"
-    "\"browserId\":\"b\",\"version\":1}",
+    ("{\"id\":\"o\",\"type\":\"SORT_CHANGE\",\"sort\":\"desc\",\"timestamp\":5,"
+     "\"browserId\":\"b\",\"version\":1}"),
 };
 
 // What is written reads back to be written the same; a refusal is noticed at the end.
