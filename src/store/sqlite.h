@@ -3,7 +3,8 @@
 // A writer thread commits; while one commit runs, all that arrives becomes the next one.
 // The hot path appends to one journal in order of arrival; rows are filed by list in the
 // background, in slices of at most 5 ms. DESIGN 5 has the rules, docs/STORAGE.md the
-// schema.
+// schema. A list can have 2^36-1 operations and a store 2^27-1 lists; an append beyond
+// that ends in TM_E_RANGE.
 #ifndef TM_STORE_SQLITE_H
 #define TM_STORE_SQLITE_H
 
@@ -11,8 +12,10 @@
 
 typedef struct tm_sqlite_options {
     const char *path; // borrows; of the database file, created if missing
-    bool
-        read_only; // for log, state, verify beside a running daemon: no lock is taken
+    // For log, state, verify, beside a running daemon or without one: no lock is taken,
+    // nothing is changed, and all is as it was at the moment of opening. As long as it
+    // is open, the daemon's write-ahead log cannot start again at its beginning.
+    bool read_only;
 } tm_sqlite_options;
 
 // tm_sqlite_open - open or create. gives: tm_store_close.
