@@ -12,28 +12,27 @@
 export type Now = { readonly wall: number; readonly mono: number };
 
 /** tm_status, as far as a host tells them apart. */
-export const Status = {
-  ok: 0,
-  range: -1,
-  corrupt: -4,
-  noMemory: -5,
-  gone: -11,
-  state: -12,
-} as const;
+export const OK = 0;
+export const GONE = -11;
+const NOMEM = -5;
 
-export const Place = { local: 0, disk: 1 } as const;
-export const Channel = { none: 0, poll: 1, longpoll: 2, push: 3 } as const;
-export const Ask = { push: 1, pull: 2 } as const;
-export const SendKind = { none: 0, save: 1, pull: 2, frame: 3 } as const;
-export const Outcome = { committed: 0, refused: 1, superseded: 2, failed: 3 } as const;
+// The engine's numbers, in its order; on this side they are words.
+const places = ["local", "disk"] as const;
+const channels = ["offline", "poll", "longpoll", "push"] as const;
+const sends = ["none", "save", "pull", "frame"] as const;
+const outcomes = ["committed", "refused", "superseded", "failed"] as const;
 const written = ["ok", "volatile", "gone"] as const;
 const receipts = ["volatile", "kept", "disk", "accepted", "seen", "rejected"] as const;
 const kinds = [
   "none", "keep", "forget", "commit", "writer", "reload", "show", "status", "receipt",
   "superseded", "dead", "authorize", "damage", "diverged", "problem",
 ] as const;
+const ASK_PUSH = 1;
+const ASK_PULL = 2;
 
-type Values<T> = T[keyof T];
+export type Place = (typeof places)[number];
+export type Channel = (typeof channels)[number];
+export type Outcome = (typeof outcomes)[number];
 export type Written = (typeof written)[number];
 export type Receipt = (typeof receipts)[number];
 
@@ -64,7 +63,7 @@ export type EngineEvent = {
 };
 
 export type Send = {
-  readonly kind: Values<typeof SendKind>;
+  readonly kind: "save" | "pull" | "frame";
   readonly ref: bigint;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly timeout: number;
@@ -172,9 +171,9 @@ export class Engine {
     return new Engine(exports as unknown as Door, user, list, seed);
   }
 
-  load(place: Values<typeof Place>, key: string, text: string): void {
+  load(place: Place, key: string, text: string): void {
     const [keyLen = 0, textLen = 0] = this.#in(key, text);
-    this.#must(this.#door.tm_door_load(this.#number, place, keyLen, textLen));
+    this.#must(this.#door.tm_door_load(this.#number, places.indexOf(place), keyLen, textLen));
   }
   adopt(now: Now, browser: string): void {
     const [len = 0] = this.#in(browser);
@@ -208,23 +207,24 @@ export class Engine {
     const [len = 0] = this.#in(key);
     this.#door.tm_door_kept(this.#number, len, Number(kept));
   }
-  committed(now: Now, ticket: number, outcome: Values<typeof Outcome>, cursor: number): void {
-    this.#door.tm_door_committed(this.#number, ...times(now), BigInt(ticket), outcome, BigInt(cursor));
+  committed(now: Now, ticket: number, outcome: Outcome, cursor: number): void {
+    this.#door.tm_door_committed(this.#number, ...times(now), BigInt(ticket), outcomes.indexOf(outcome), BigInt(cursor));
   }
 
-  channel(now: Now, channel: Values<typeof Channel>): void {
-    this.#door.tm_door_channel(this.#number, ...times(now), channel);
+  channel(now: Now, channel: Channel): void {
+    this.#door.tm_door_channel(this.#number, ...times(now), channels.indexOf(channel));
   }
   visible(now: Now, visible: boolean): void {
     this.#door.tm_door_visible(this.#number, ...times(now), Number(visible));
   }
-  ask(now: Now, asks: number): void {
-    this.#door.tm_door_ask(this.#number, ...times(now), asks);
+  /** Push what is queued, and pull too, as soon as may be. */
+  ask(now: Now, pull: boolean): void {
+    this.#door.tm_door_ask(this.#number, ...times(now), pull ? ASK_PUSH | ASK_PULL : ASK_PUSH);
   }
   /** What to send now; undefined = nothing. */
   take(now: Now): Send | undefined {
-    const kind = this.#door.tm_door_take(this.#number, ...times(now)) as Send["kind"];
-    if (kind <= SendKind.none) return undefined;
+    const kind = sends[this.#door.tm_door_take(this.#number, ...times(now))];
+    if (kind === undefined || kind === "none") return undefined;
     const bytes = this.#outBytes().slice(); // the engine may use the room again
     const ref = BigInt.asUintN(64, this.#door.tm_door_ref(this.#number));
     return { kind, ref, bytes, timeout: this.#door.tm_door_timeout(this.#number) >>> 0 };
@@ -339,7 +339,7 @@ export class Engine {
   #must(status: number): number {
     if (status >= 0) return status;
     throw new Error(
-      status === Status.noMemory
+      status === NOMEM
         ? "tidemark: the core is out of memory"
         : `tidemark: the core refused a call (${status})`,
     );

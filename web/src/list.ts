@@ -10,7 +10,7 @@
  * The list outlives its sessions (session.ts). While one is being replaced, which takes
  * milliseconds, writes are held here, and said to be volatile.
  */
-import { loadCore, Status as CoreStatus, type EngineEvent, type EngineStatus } from "./core.js";
+import { GONE, loadCore, OK, type EngineEvent, type EngineStatus } from "./core.js";
 import { checkData, checkOptions, type Checked } from "./check.js";
 import type { PageEvent } from "./host.js";
 import { Cell, Listeners, type Readable } from "./readable.js";
@@ -155,8 +155,8 @@ class TidemarkList<F extends string> implements List<F> {
       throw new RangeError(`tidemark: no dead letter ${JSON.stringify(id)}`);
     }
     const status = call(session);
-    if (status !== CoreStatus.ok && status !== CoreStatus.gone) throw new Error(`tidemark: the core refused (${status})`);
-    return status === CoreStatus.gone ? "gone" : this.#written(session);
+    if (status !== OK && status !== GONE) throw new Error(`tidemark: the core refused (${status})`);
+    return status === GONE ? "gone" : this.#written(session);
   }
 
   /** What became of the edit; the first of them asks for storage that the browser keeps. */
@@ -180,8 +180,8 @@ class TidemarkList<F extends string> implements List<F> {
     // What is not shown is removed, or was never here: no text of it can be meant.
     if (!made && session.read((engine, now) => engine.item(now, id)) === "") return "gone";
     const { status, text } = session.run((engine, now) => engine.edit(now, JSON.stringify(edit)));
-    if (status === CoreStatus.gone) return "gone";
-    if (status !== CoreStatus.ok) throw new RangeError(`tidemark: ${text || `refused (${status})`}`);
+    if (status === GONE) return "gone";
+    if (status !== OK) throw new RangeError(`tidemark: ${text || `refused (${status})`}`);
     if (this.#batches.length === 0) return this.#written(session);
     this.#touch(id);
     return "ok";
@@ -282,7 +282,7 @@ class TidemarkList<F extends string> implements List<F> {
   /** The page may never run again, or sleep while other pages take its writers over. */
   #leave(): void {
     this.#writeDrafts();
-    this.#session?.pump();
+    this.#session?.push();
     if (this.#away || this.#changing || !this.#session || this.#status.snapshot().volatile > 0) return;
     this.#away = true;
     this.#replace(async () => {});
@@ -378,12 +378,12 @@ class TidemarkList<F extends string> implements List<F> {
       case "diverged":
         return this.#say("diverged", event.value);
       case "problem":
-        return this.#say("server", event.value);
+        return this.#say("server", event.value || event.key, event.key || event.value);
     }
   }
 
-  #say(kind: Problem["kind"], detail: string): void {
-    const problem = Object.freeze({ kind, detail });
+  #say(kind: Problem["kind"], detail: string, code: string = kind): void {
+    const problem = Object.freeze({ kind, code, detail });
     this.#news.push(() => this.#problems.tell(problem));
   }
 

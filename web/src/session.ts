@@ -4,10 +4,7 @@
  * page slept in the back/forward cache, another page took its writers over, storage was
  * cleared): then the list begins another one from what is stored.
  */
-import {
-  Ask, Engine, Outcome, Place, SendKind,
-  type EngineEvent, type Now, type Send, type Transaction,
-} from "./core.js";
+import { Engine, type EngineEvent, type Now, type Outcome, type Transaction } from "./core.js";
 import type { Clock, Page } from "./host.js";
 import type { DiskStore, LocalStore } from "./storage.js";
 import { Transport, type Connection, type TransportOptions } from "./transport.js";
@@ -35,6 +32,8 @@ export interface SessionHost {
   stale(): void;
 }
 
+/** The problem that says that a heartbeat was not answered. */
+const SILENT = "silent";
 const WRITER = "writer/";
 const ENTRY = "op/";
 /** An entry is text that is kept blindly, but for whose it is. Inside a value the quotes
@@ -84,14 +83,11 @@ export class Session {
     this.#engine = engine;
     this.#disk = disk;
     this.#held = held;
-    const [a = 0, b = 0, c = 0, d = 0] = options.random(4);
-    let state = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
     this.#transport = new Transport(
-      // Spreads reconnections; a small generator is enough for that.
-      { ...options, random: () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32 },
+      { ...options, random: () => (options.random(1)[0] ?? 0) / 256 },
       {
         channel: (channel) => this.run((engine, now) => engine.channel(now, channel)),
-        take: () => this.#take(),
+        take: () => this.read((engine, now) => engine.take(now)),
         answer: (ref, http, body) => this.run((engine, now) => engine.answer(now, ref, http, body)),
         feed: (frame) => this.run((engine, now) => engine.feed(now, frame)),
         authorized: () => this.run((engine, now) => engine.authorized(now)),
@@ -129,10 +125,10 @@ export class Session {
       const engine = await Engine.create(module, user, list, random(32));
       const session = new Session(options, host, engine, disk, held);
       for (const [key, text] of stored.local) {
-        engine.load(Place.local, key, text);
+        engine.load("local", key, text);
         if (held.has(ownerOf(key, text))) session.#mine.set(key, text);
       }
-      for (const [key, text] of stored.disk) engine.load(Place.disk, key, text);
+      for (const [key, text] of stored.disk) engine.load("disk", key, text);
       session.#start(fresh, others);
       return session;
     } catch (error) {
@@ -204,7 +200,12 @@ export class Session {
   }
 
   ask(): void {
-    this.run((engine, now) => engine.ask(now, Ask.push | Ask.pull));
+    this.run((engine, now) => engine.ask(now, true));
+  }
+  /** Sends what is queued now, not at the end of this turn: the page may not have another. */
+  push(): void {
+    this.run((engine, now) => engine.ask(now, false));
+    this.#pump();
   }
   online(): void {
     this.#transport.online();
@@ -218,19 +219,18 @@ export class Session {
       this.#transport.visible();
       this.ask();
     } else {
-      this.pump();
+      this.push();
     }
   }
-  /** Sends now, not at the end of this turn. */
-  pump(): void {
+  #pump(): void {
     this.#sending = false;
     if (!this.#dead && this.#depth === 0) this.#transport.pump();
   }
 
-  /** No edit after it. Sends, stores what storage still takes, and frees the writers. */
+  /** No edit after it. Sends once more, stores what storage still takes, and frees the writers. */
   async close(): Promise<void> {
     if (this.#dead) return;
-    this.pump();
+    this.push();
     this.#transport.stop();
     this.#closing.abort();
     while (this.#commit) await this.#commit; // each may bring forth the next
@@ -255,17 +255,12 @@ export class Session {
     return { wall: Math.max(0, Math.floor(clock.wall())), mono: this.#last };
   }
 
-  #take(): Send | undefined {
-    const send = this.#engine.take(this.#now());
-    return send && send.kind !== SendKind.none ? send : undefined;
-  }
-
   /** Carries out events until there are none, then arranges for what is due later. */
   #settle(): void {
     for (let event = this.#engine.event(); event; event = this.#engine.event()) this.#carryOut(event);
     if (!this.#sending && this.#depth === 0) {
       this.#sending = true; // once a turn: a loop of edits goes out together
-      queueMicrotask(() => this.#sending && this.pump());
+      queueMicrotask(() => this.#sending && this.#pump());
     }
     this.#timer();
     const due = this.#engine.deadline();
@@ -291,6 +286,8 @@ export class Session {
         return void this.#reload();
       case "authorize":
         return this.#transport.authorize();
+      case "problem":
+        return event.key === SILENT ? this.#transport.silent() : this.#host.event(event);
       default:
         return this.#host.event(event);
     }
@@ -317,7 +314,7 @@ export class Session {
   }
 
   async #commitDisk(ticket: number, transaction: Transaction): Promise<void> {
-    let done: { outcome: 0 | 1 | 2 | 3; cursor: number } = { outcome: Outcome.failed, cursor: 0 };
+    let done: { outcome: Outcome; cursor: number } = { outcome: "failed", cursor: 0 };
     try {
       if (this.#disk) done = await this.#disk.commit(transaction);
     } catch (error) {
@@ -331,7 +328,7 @@ export class Session {
     try {
       const records = (await this.#disk?.load()) ?? [];
       this.run((engine, now) => {
-        for (const [key, text] of records) engine.load(Place.disk, key, text);
+        for (const [key, text] of records) engine.load("disk", key, text);
         engine.reloaded(now);
       });
     } catch (error) {
@@ -384,10 +381,10 @@ export class Session {
       const onDisk = stored.disk.filter(own);
       this.run((engine, now) => {
         for (const [key, text] of kept) {
-          engine.load(Place.local, key, text);
+          engine.load("local", key, text);
           this.#mine.set(key, text);
         }
-        for (const [key, text] of onDisk) engine.load(Place.disk, key, text);
+        for (const [key, text] of onDisk) engine.load("disk", key, text);
         engine.adopt(now, writer);
       });
     } catch {

@@ -8,7 +8,7 @@
  * Records are kept blindly: key -> text. The one thing understood here is the guard of a
  * transaction, for it must be decided inside the transaction.
  */
-import { Outcome, type Transaction, type Write } from "./core.js";
+import type { Outcome, Transaction, Write } from "./core.js";
 
 export interface LocalStore {
   keys(): string[];
@@ -20,7 +20,7 @@ export interface LocalStore {
   watch?(changed: (key: string | null) => void): () => void;
 }
 
-export type Committed = { readonly outcome: 0 | 1 | 2; readonly cursor: number };
+export type Committed = { readonly outcome: Exclude<Outcome, "failed">; readonly cursor: number };
 
 export interface DiskStore {
   load(): Promise<[key: string, text: string][]>;
@@ -37,11 +37,11 @@ export function decide(
   state: string | undefined,
 ): Committed & { writes: readonly Write[] } {
   const [generation, cursor] = pair(state);
-  if (guard === null) return { outcome: Outcome.committed, cursor: Math.max(cursor, 0), writes: always };
+  if (guard === null) return { outcome: "committed", cursor: Math.max(cursor, 0), writes: always };
   if (guard[0] > generation || (guard[0] === generation && guard[1] > cursor)) {
-    return { outcome: Outcome.committed, cursor: guard[1], writes: [...guarded, ...always] };
+    return { outcome: "committed", cursor: guard[1], writes: [...guarded, ...always] };
   }
-  const outcome = generation > guard[0] ? Outcome.superseded : Outcome.refused;
+  const outcome = generation > guard[0] ? "superseded" : "refused";
   return { outcome, cursor, writes: always };
 }
 

@@ -2,17 +2,17 @@
  * transport.ts - how bytes travel: a WebSocket; where that does not open, requests with a
  * waiting pull (long poll); where something cuts those off, plain polling. It climbs up
  * again by itself. What to send and when to try it again is the engine's to say; this file
- * owns the line: opening it, noticing that it is dead, and the token.
+ * owns the line: opening it, letting go of it, and the token.
  *
  *     push      a WebSocket is open
  *     longpoll  requests; a pull is always waiting
  *     poll      requests; a pull now and then
  *     offline   nothing answers, or nothing was tried yet
  */
-import { Channel, SendKind, type Send } from "./core.js";
+import type { Channel, Send } from "./core.js";
 import type { Clock, Page } from "./host.js";
 
-export type Connection = "push" | "longpoll" | "poll" | "offline";
+export type Connection = Channel;
 
 /** The part of a WebSocket that is used. */
 export interface Socket {
@@ -42,7 +42,7 @@ export type TransportOptions = {
 
 /** The engine, as the transport sees it. */
 export interface TransportHost {
-  channel(channel: (typeof Channel)[keyof typeof Channel]): void;
+  channel(channel: Channel): void;
   take(): Send | undefined;
   answer(ref: bigint, http: number, body: Uint8Array): void;
   feed(frame: string): void;
@@ -68,14 +68,13 @@ const EXPIRED = 4401;
 
 const decoder = new TextDecoder();
 const none = new Uint8Array();
-const names = { [Channel.none]: "offline", [Channel.poll]: "poll", [Channel.longpoll]: "longpoll", [Channel.push]: "push" } as const;
 
 export class Transport {
   readonly #options: TransportOptions;
   readonly #host: TransportHost;
   readonly #operations: string;
   #stopped = true;
-  #channel: (typeof Channel)[keyof typeof Channel] = Channel.none;
+  #channel: Channel = "offline";
   #socket: Socket | undefined; // connecting or open
   #opened = false; // it is open
   #failures = 0; // sockets in a row that did not come to say anything
@@ -88,7 +87,6 @@ export class Transport {
   #retry = (): void => {};
   #patience = (): void => {};
   #climb = (): void => {};
-  #silence: (() => void) | undefined;
   #authorizing = (): void => {};
 
   constructor(options: TransportOptions, host: TransportHost) {
@@ -101,13 +99,13 @@ export class Transport {
     this.#stopped = false;
     if (!this.#options.page.online()) this.#lose();
     else if (this.#options.socket) this.#connect();
-    else this.#enter(Channel.longpoll);
+    else this.#enter("longpoll");
   }
 
   /** What was sent may still arrive, and outlive the page; its answer is not waited for. */
   stop(): void {
     this.#stopped = true;
-    this.#requests.forEach((kind, request) => kind === SendKind.pull && request.abort());
+    this.#requests.forEach((kind, request) => kind === "pull" && request.abort());
     this.#requests.clear();
     this.#drop();
     this.#climb();
@@ -130,11 +128,19 @@ export class Transport {
     if (!this.#opened && this.#failures > 0) this.#reconnect(0);
   }
 
+  /** The line looks open, but the engine heard nothing when an answer was due. */
+  silent(): void {
+    if (!this.#opened) return;
+    this.#drop();
+    this.#enter("offline");
+    this.#reconnect(0);
+  }
+
   /** Sends all that the engine has to send. */
   pump(): void {
     if (this.#stopped) return;
     for (let send = this.#host.take(); send; send = this.#host.take()) {
-      if (this.#channel === Channel.push) this.#sendFrame(send);
+      if (this.#channel === "push") this.#sendFrame(send);
       else void this.#request(send);
     }
   }
@@ -163,8 +169,8 @@ export class Transport {
     const attempt = ++this.#connecting;
     const current = (): boolean => attempt === this.#connecting && !this.#stopped;
     const late = clock.after(OPEN_MS, () => current() && this.#failed());
-    if (this.#channel === Channel.none && page.online()) {
-      this.#patience = clock.after(PATIENCE_MS, () => current() && this.#enter(Channel.longpoll));
+    if (this.#channel === "offline" && page.online()) {
+      this.#patience = clock.after(PATIENCE_MS, () => current() && this.#enter("longpoll"));
     }
     this.#retry = late;
 
@@ -190,14 +196,12 @@ export class Transport {
       if (!current()) return socket.close();
       late();
       this.#opened = true;
-      this.#enter(Channel.push);
+      this.#enter("push");
     };
     socket.onmessage = (event: { data: unknown }) => {
       if (!current()) return;
       if (typeof event.data !== "string") return socket.close(1003);
       this.#failures = this.#refusals = 0;
-      this.#silence?.();
-      this.#silence = undefined;
       this.#host.feed(event.data);
     };
     socket.onclose = (event: { code?: number }) => {
@@ -209,7 +213,7 @@ export class Transport {
       // It had worked: a server that restarts, a network that changed. All its clients come
       // back at once, so not all in the same moment, and not twice, by requests too.
       this.#failures++;
-      this.#enter(Channel.none);
+      this.#enter("offline");
       this.#reconnect(this.#backoff(0));
     };
   }
@@ -217,20 +221,13 @@ export class Transport {
   #sendFrame(send: Send): void {
     if (!this.#socket || !this.#opened) return; // the engine hears of the lost channel next
     this.#socket.send(decoder.decode(send.bytes));
-    if (send.timeout === 0 || this.#silence) return;
-    // An answer is due. A cut line looks open: if nothing at all comes, it is dead.
-    this.#silence = this.#options.clock.after(send.timeout, () => {
-      this.#drop();
-      this.#enter(Channel.none);
-      this.#reconnect(0);
-    });
   }
 
   /** No WebSocket this time: go on without, and try again later. */
   #failed(): void {
     this.#drop();
     this.#failures++;
-    if (this.#channel === Channel.none) this.#enter(Channel.longpoll);
+    if (this.#channel === "offline") this.#enter("longpoll");
     const rare = this.#answering && this.#failures > 3;
     this.#reconnect(rare ? UPGRADE_MS * (0.5 + this.#options.random()) : this.#backoff(this.#failures));
   }
@@ -241,7 +238,7 @@ export class Transport {
     this.#connecting++;
     this.#retry = this.#options.clock.after(ms, () => {
       if (this.#options.socket) this.#connect();
-      else if (this.#channel === Channel.none) this.#enter(Channel.longpoll);
+      else if (this.#channel === "offline") this.#enter("longpoll");
     });
   }
 
@@ -258,8 +255,6 @@ export class Transport {
     this.#connecting++;
     this.#retry();
     this.#patience();
-    this.#silence?.();
-    this.#silence = undefined;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     try {
@@ -271,7 +266,7 @@ export class Transport {
 
   #lose(): void {
     this.#drop();
-    this.#enter(Channel.none);
+    this.#enter("offline");
     this.#reconnect(RETRY_MAX_MS);
   }
 
@@ -290,7 +285,7 @@ export class Transport {
       const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
       const common = { headers, signal: abort.signal, cache: "no-store", redirect: "error" } as const;
       let response: Response;
-      if (send.kind === SendKind.save) {
+      if (send.kind === "save") {
         headers["content-type"] = "application/json";
         const keepalive = !page.visible() && send.bytes.length <= KEEPALIVE_MAX;
         response = await fetch(this.#operations, { ...common, method: "POST", body: send.bytes, keepalive });
@@ -318,28 +313,28 @@ export class Transport {
       if (this.#failures > 0) this.#reconnect(this.#backoff(0));
     }
     this.#answering = answering;
-    if (send.kind === SendKind.pull && this.#channel === Channel.longpoll) {
+    if (send.kind === "pull" && this.#channel === "longpoll") {
       const cut = status === 0 || status === 408 || status === 502 || status === 504;
       this.#cuts = cut && took >= CUT_MS ? this.#cuts + 1 : 0;
-      if (this.#cuts >= CUTS_MAX) return this.#enter(Channel.poll);
+      if (this.#cuts >= CUTS_MAX) return this.#enter("poll");
     }
-    this.#host.connection(answering ? names[this.#channel] : "offline");
+    this.#host.connection(answering ? this.#channel : "offline");
   }
 
   // ---- The rest -----------------------------------------------------------------------
 
-  #enter(channel: (typeof Channel)[keyof typeof Channel]): void {
+  #enter(channel: Channel): void {
     if (this.#stopped) return;
     this.#patience();
     this.#climb();
     this.#cuts = 0;
     if (channel !== this.#channel) this.#abortRequests();
     this.#channel = channel;
-    const known = channel === Channel.push || (channel !== Channel.none && this.#answering);
-    if (channel === Channel.push || channel === Channel.none) this.#answering = false;
-    this.#host.connection(known ? names[channel] : "offline");
+    const known = channel === "push" || (channel !== "offline" && this.#answering);
+    if (channel === "push" || channel === "offline") this.#answering = false;
+    this.#host.connection(known ? channel : "offline");
     this.#host.channel(channel);
-    if (channel === Channel.poll) this.#climb = this.#options.clock.after(UPGRADE_MS, () => this.#enter(Channel.longpoll));
+    if (channel === "poll") this.#climb = this.#options.clock.after(UPGRADE_MS, () => this.#enter("longpoll"));
   }
 
   /** The token; fetched once, and again when it was refused. */

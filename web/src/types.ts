@@ -66,6 +66,8 @@ export type Superseded<F extends string> =
 /** What a person who looks after the page should hear of. Nothing is lost by any of it. */
 export type Problem = {
   readonly kind: "storage" | "connection" | "server" | "damage" | "diverged" | "core";
+  /** What the server calls it ("user": the token is somebody else's); else the kind. */
+  readonly code: string;
   readonly detail: string;
 };
 

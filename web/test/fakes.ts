@@ -382,6 +382,8 @@ class FakeSocket implements Socket {
     } else if (frame.type === "SAVE") {
       const answer = this.server.save(frame as unknown as { operations: Op[] }, this);
       this.#tell({ type: "SAVED", list: frame["list"], ref: frame["ref"], ...answer });
+    } else if (frame.type === "SEEN") {
+      this.#tell({ type: "SEEN", list: frame["list"], version: 0 }); // the heartbeat's answer
     }
   }
 

@@ -198,7 +198,7 @@ test("a status that says the same is the same object", async () => {
   const tab = await live();
   const { list } = tab;
   const { id } = list.add("p");
-  await tab.server.clock.advance(30);
+  await tab.server.clock.advance(200);
   const status = list.status.snapshot();
   let calls = 0;
   list.status.subscribe(() => calls++);
@@ -213,7 +213,7 @@ test("what others write comes in and keeps the rest; a listener may write", asyn
   const tab = await live();
   const { list, server } = tab;
   const mine = list.add("mine").id;
-  await server.clock.advance(10);
+  await server.clock.advance(100);
   const kept = list.item(mine).snapshot();
   const seen: (readonly Item<Fields>[])[] = [];
   let answered = false;
@@ -225,7 +225,7 @@ test("what others write comes in and keeps the rest; a listener may write", asyn
     }
   });
   server.write({ type: "ADD", instanceId: "theirs", imageId: "t" });
-  await server.clock.advance(10);
+  await server.clock.advance(100);
   expect(list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["mine", "t", "from the listener"]);
   expect(list.items.snapshot()[0]).toBe(kept);
   expect(seen.at(-1)).toBe(list.items.snapshot());
@@ -268,7 +268,7 @@ test("a refused edit is a dead letter: shown, retried, discarded; nothing waits 
   const tab = await live();
   const { list, server } = tab;
   const { id } = list.add("p");
-  await server.clock.advance(10);
+  await server.clock.advance(100);
   server.reject = (op) => (op.type === "UPDATE_METADATA" ? "refused-by-policy" : undefined);
   list.update(id, { description: "no" });
   const later = list.add("behind it").id;
@@ -324,7 +324,7 @@ test("flush waits for the server; close does not, and loses nothing", async () =
 test("a loop of edits travels together", async () => {
   const tab = await live();
   for (let i = 0; i < 50; i++) tab.list.add(`p${i}`);
-  await settle();
+  await tab.server.clock.advance(100);
   const saves = tab.server.frames.filter(({ type }) => type === "SAVE");
   expect(saves).toHaveLength(1);
   expect(tab.server.rows).toHaveLength(50);

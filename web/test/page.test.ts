@@ -18,7 +18,7 @@ test("a page that leaves writes its drafts, sends, and frees its writer", async 
   const { id } = tab.list.add("p");
   tab.list.holdDraft(() => void tab.list.update(id, { description: "typed" }));
   tab.page.say("leave");
-  await clock.advance(10);
+  await clock.advance(100);
   expect(server.field(id, "description")).toBe("typed");
   const next = await Tab.open(browser, server);
   next.list.add("q");

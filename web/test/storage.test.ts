@@ -9,17 +9,17 @@ const both = [...writes.guarded, ...writes.always];
 const state = (generation: number, cursor: number): string => JSON.stringify({ generation, cursor, mark: "m" });
 
 test.each([
-  ["nothing stored", [0, 0], undefined, 0, 0, both],
-  ["a later cursor", [1, 6], state(1, 5), 0, 6, both],
-  ["a later generation, an earlier cursor", [2, 1], state(1, 5), 0, 1, both],
-  ["the same pair", [1, 5], state(1, 5), 1, 5, writes.always],
-  ["an earlier cursor", [1, 4], state(1, 5), 1, 5, writes.always],
-  ["an earlier generation", [1, 9], state(2, 5), 2, 5, writes.always],
-  ["no guard", null, state(2, 5), 0, 5, writes.always],
-  ["no guard, nothing stored", null, undefined, 0, 0, writes.always],
-  ["an unreadable state", [0, 0], "{", 0, 0, both],
-  ["a state of other things", [0, 3], '{"generation":"x","cursor":9}', 0, 3, both],
-  ["a state that is no object", [0, 3], "null", 0, 3, both],
+  ["nothing stored", [0, 0], undefined, "committed", 0, both],
+  ["a later cursor", [1, 6], state(1, 5), "committed", 6, both],
+  ["a later generation, an earlier cursor", [2, 1], state(1, 5), "committed", 1, both],
+  ["the same pair", [1, 5], state(1, 5), "refused", 5, writes.always],
+  ["an earlier cursor", [1, 4], state(1, 5), "refused", 5, writes.always],
+  ["an earlier generation", [1, 9], state(2, 5), "superseded", 5, writes.always],
+  ["no guard", null, state(2, 5), "committed", 5, writes.always],
+  ["no guard, nothing stored", null, undefined, "committed", 0, writes.always],
+  ["an unreadable state", [0, 0], "{", "committed", 0, both],
+  ["a state of other things", [0, 3], '{"generation":"x","cursor":9}', "committed", 3, both],
+  ["a state that is no object", [0, 3], "null", "committed", 3, both],
 ] as const)("guard: %s", (_name, guard, stored, outcome, cursor, done) => {
   expect(decide({ guard, ...writes }, stored)).toEqual({ outcome, cursor, writes: done });
 });
