@@ -1,6 +1,7 @@
 /**
- * begin.ts - whose list is it? The server knows: every answer names its user. Without a
- * network it is whoever it was last time, so that the page opens from what is stored.
+ * begin.ts - whose list is it? The server knows: every answer names its user. It is asked
+ * once; from then on the name is remembered, so that the page opens from what is stored,
+ * network or not. Should the server take us for somebody else one day, it says so.
  */
 import { openList, type List } from "tidemark";
 import { readable } from "./readable.js";
@@ -26,28 +27,33 @@ export function begin() {
 }
 
 async function run(put: (opening: Opening) => void): Promise<void> {
-  let list: Photos | undefined;
-  let user = remembered();
-  const open = async (whose: string): Promise<void> => {
-    await list?.close();
-    list = await openList({ url: "", user: whose, list: LIST, fields, warnBeforeClose: true });
-    list.onProblem(({ kind, detail }) => console.warn(`tidemark: ${kind}: ${detail}`));
-    put({ state: "open", user: whose, list });
-  };
   try {
-    if (user !== undefined) await open(user);
-    const told = await askServer(user === undefined);
-    if (told === undefined || told === user) return;
-    user = told;
-    remember(told);
-    await open(told);
+    await open(remembered() ?? (await askServer()), put);
   } catch (error) {
     put({ state: "failed", problem: error instanceof Error ? error.message : String(error) });
   }
 }
 
-/** The user's name; undefined if there is no answer and none is waited for. */
-async function askServer(wait: boolean): Promise<string | undefined> {
+async function open(user: string, put: (opening: Opening) => void): Promise<void> {
+  const list = await openList({ url: "", user, list: LIST, fields, warnBeforeClose: true });
+  remember(user);
+  list.onProblem(({ code, kind, detail }) => {
+    console.warn(`tidemark: ${kind}: ${detail}`);
+    if (code === "user") void somebodyElse(list, put);
+  });
+  put({ state: "open", user, list });
+}
+
+/** What was queued stays in this browser, under the name it was made by. */
+async function somebodyElse(list: Photos, put: (opening: Opening) => void): Promise<void> {
+  forget();
+  put({ state: "asking" });
+  await list.close();
+  await run(put);
+}
+
+/** The user's name, as soon as the server says it. */
+async function askServer(): Promise<string> {
   for (let tries = 0; ; tries++) {
     try {
       const answer = await fetch(`/v1/lists/${LIST}/operations?since=0`, { cache: "no-store" });
@@ -56,7 +62,6 @@ async function askServer(wait: boolean): Promise<string | undefined> {
     } catch {
       // no network, or not our server: ask again
     }
-    if (!wait) return undefined;
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 1000 * 2 ** tries)));
   }
 }
@@ -66,6 +71,14 @@ function remembered(): string | undefined {
     return localStorage.getItem(USER) ?? undefined;
   } catch {
     return undefined; // private: then the server is asked every time
+  }
+}
+
+function forget(): void {
+  try {
+    localStorage.removeItem(USER);
+  } catch {
+    // as above
   }
 }
 

@@ -45,6 +45,7 @@ class TidemarkList<F extends string> implements List<F> {
   readonly #deadLetters = new Cell<readonly DeadLetter<F>[]>(Object.freeze([]));
   readonly #superseded = new Listeners<Superseded<F>>();
   readonly #problems = new Listeners<Problem>();
+  readonly #ended = new Listeners(); // those who wait in flush
   readonly #drafts = new Set<() => void>();
   /** Said when the change that brought them is whole. */
   #news: (() => void)[] = [];
@@ -196,6 +197,7 @@ class TidemarkList<F extends string> implements List<F> {
   /** The session that takes an edit; none while it is being replaced. */
   #usable(): Session | undefined {
     if (this.#closed) throw new Error("tidemark: this list is closed");
+    if (this.#session?.over) throw new Error("tidemark: the core has stopped; reload the page");
     if (this.#batches.length === 0) {
       if (this.#away) this.#comeBack();
       this.#session?.mine(); // may find that it is not, and begin another
@@ -211,16 +213,16 @@ class TidemarkList<F extends string> implements List<F> {
   }
 
   async flush(): Promise<void> {
-    if (this.#status.snapshot().pending === 0) return;
     this.#session?.ask();
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
-        if (this.#status.snapshot().pending > 0 && !this.#closed) return;
-        out();
-        if (this.#status.snapshot().pending === 0) resolve();
+        const { pending } = this.#status.snapshot();
+        if (pending > 0 && !this.#closed) return;
+        ways.forEach((out) => out());
+        if (pending === 0) resolve();
         else reject(new Error("tidemark: the list was closed before the server held every edit"));
       };
-      const out = this.#status.subscribe(look);
+      const ways = [this.#status.subscribe(look), this.#ended.add(look)];
       look();
     });
   }
@@ -235,8 +237,8 @@ class TidemarkList<F extends string> implements List<F> {
     await this.#session?.close();
     this.#connection = "offline";
     this.#showStatus();
-    this.#status.put({ ...this.#status.snapshot() }); // tells those who wait in flush
     this.#tell();
+    this.#ended.tell();
   }
 
   // ---- Drafts -------------------------------------------------------------------------
@@ -321,19 +323,20 @@ class TidemarkList<F extends string> implements List<F> {
     const options = this.#options;
     this.#stale = false;
     let session: Session | undefined;
-    const own = (): boolean => this.#session === session || this.#session === undefined;
+    const own = (): boolean => this.#session === session; // no word of one that is being closed
     session = await Session.open(
       { ...options, module: await loadCore(options.core) },
       {
         event: (event) => this.#eventOf(event),
         connection: (connection) => {
+          if (!own()) return;
           this.#connection = connection;
-          this.#statusStale = true;
-          if (own()) this.#settled();
+          this.#showStatus();
+          this.#tell();
         },
         problem: (kind, detail) => {
           this.#say(kind, detail);
-          this.#settled();
+          this.#tell();
         },
         settled: () => own() && this.#settled(),
         stale: () => {
@@ -345,8 +348,11 @@ class TidemarkList<F extends string> implements List<F> {
     this.#session = session;
     this.#view.reset(session);
     this.#statusStale = this.#deadStale = true;
-    for (const edits of this.#held.splice(0)) this.#writeHeld(edits);
     this.#settled();
+    const held = this.#held.splice(0);
+    held.forEach((edits) => this.#writeHeld(edits));
+    this.#showStatus();
+    this.#tell();
   }
 
   #writeHeld(edits: Edit[]): void {

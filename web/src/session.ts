@@ -35,19 +35,13 @@ export interface SessionHost {
 /** The problem that says that a heartbeat was not answered. */
 const SILENT = "silent";
 const WRITER = "writer/";
-const ENTRY = "op/";
-/** An entry is text that is kept blindly, but for whose it is. Inside a value the quotes
- * would be escaped, so only members match. */
-const AUTHORS = /"browserId":"([A-Za-z0-9._~-]{1,64})"/g;
+/** An entry is kept blindly, but for whose it is: its first member. */
+const OWNER = /^(?:writer|lacking)\/(.+)$|^\{"writer":"([A-Za-z0-9._~-]{1,64})"/;
 
-/** The browserIds that records speak of. */
-function writersOf(records: Iterable<readonly [string, string]>): Set<string> {
-  const writers = new Set<string>();
-  for (const [key, text] of records) {
-    if (key.startsWith(WRITER)) writers.add(key.slice(WRITER.length));
-    else if (key.startsWith(ENTRY)) for (const [, author = ""] of text.matchAll(AUTHORS)) writers.add(author);
-  }
-  return writers;
+/** The writer that a record belongs to; "" = to nobody in particular. */
+function ownerOf(key: string, text: string): string {
+  const [, named, owner] = OWNER.exec(key.startsWith("op/") ? text : key) ?? [];
+  return named ?? owner ?? "";
 }
 
 export const base64url = (bytes: Uint8Array): string =>
@@ -115,8 +109,8 @@ export class Session {
       // Read again after locking: until then its page may have been writing.
       let stored = await readAll(local, disk);
       for (;;) {
-        const found = [...writersOf([...stored.local, ...stored.disk])];
-        const news = found.filter((writer) => !held.has(writer) && !others.has(writer));
+        const found = new Set([...stored.local, ...stored.disk].map(([key, text]) => ownerOf(key, text)));
+        const news = [...found].filter((writer) => writer !== "" && !held.has(writer) && !others.has(writer));
         if (news.length === 0) break;
         await Promise.all(news.map(take));
         stored = await readAll(local, disk);
@@ -391,12 +385,6 @@ export class Session {
       this.#awaited.delete(writer); // closing, or storage is gone: the next page adopts it
     }
   }
-}
-
-/** The writer that a record belongs to; "" = to nobody in particular. */
-function ownerOf(key: string, text: string): string {
-  const [writer = ""] = writersOf([[key, text]]);
-  return writer;
 }
 
 type Records = [key: string, text: string][];
