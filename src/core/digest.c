@@ -36,30 +36,26 @@ static inline void digest_finish(tm_digest *h) {
     h->hi += h->lo;
 }
 
-static inline uint64_t load64(const uint8_t *p) { // little-endian, on every machine
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
-           (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
-           (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
-}
-
-static inline uint64_t load_tail(const uint8_t *p, size_t len) {
+// Eight bytes, little-endian on every machine; past `left` they are zero.
+static inline uint64_t load64(const uint8_t *p, size_t left) {
     uint64_t word = 0;
-    for (size_t i = 0; i < len; i++) {
-        word |= (uint64_t)p[i] << (8 * i);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (left >= 8) {
+        memcpy(&word, p, 8);
+        return word;
+    }
+#endif
+    for (size_t i = left < 8 ? left : 8; i-- > 0;) {
+        word = word << 8 | p[i];
     }
     return word;
 }
 
 static void text_mix(tm_digest *h, tm_span text) {
-    const uint8_t *p = text.ptr;
-    size_t left = text.len;
-    for (; left >= 16; p += 16, left -= 16) {
-        block_mix(h, load64(p), load64(p + 8));
-    }
-    if (left > 8) {
-        block_mix(h, load64(p), load_tail(p + 8, left - 8));
-    } else if (left > 0) {
-        block_mix(h, left == 8 ? load64(p) : load_tail(p, left), 0);
+    for (size_t at = 0; at < text.len; at += 16) {
+        size_t left = text.len - at;
+        uint64_t low = load64(text.ptr + at, left);
+        block_mix(h, low, left > 8 ? load64(text.ptr + at + 8, left - 8) : 0);
     }
 }
 

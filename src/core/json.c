@@ -207,8 +207,7 @@ static size_t odd_len(const uint8_t *p, size_t left, bool *escaped,
 // Moves over the string that begins here. `inner` receives what is between its quotes.
 // Inlined, so that the two words of `inner` stay in registers: written one by one and
 // read as a pair, they cost more than the scan.
-__attribute__((always_inline)) static inline tm_status
-string_scan(tm_json *in, tm_span *inner, bool *escaped) {
+static inline tm_status string_scan(tm_json *in, tm_span *inner, bool *escaped) {
     const uint8_t *p = in->source.ptr;
     size_t end = in->source.len, first = in->at + 1, at = first;
     const char *reason = NULL;
@@ -228,11 +227,12 @@ string_scan(tm_json *in, tm_span *inner, bool *escaped) {
     return TM_OK;
 }
 
+// `text` may be NULL.
 static tm_status string_read(tm_json *in, tm_span *text) {
     bool escaped;
     tm_span inner;
     tm_status status = string_scan(in, &inner, &escaped);
-    if (status != TM_OK) return status;
+    if (status != TM_OK || text == NULL) return status;
     if (escaped) {
         uint8_t *copy = tm_arena_get(in->arena, inner.len);
         if (copy == NULL) return no_memory(in);
@@ -540,9 +540,8 @@ bool tm_json_element(tm_json *in) {
 
 // Over a value without parts, or into one that has them.
 static tm_status value_enter(tm_json *in) {
-    bool is, escaped;
+    bool is;
     uint64_t number;
-    tm_span text;
     tm_json_kind kind = tm_json_peek(in);
     switch (kind) {
     case TM_JSON_NULL:
@@ -552,7 +551,7 @@ static tm_status value_enter(tm_json *in) {
     case TM_JSON_INT:
         return int_scan(in, &is, &number);
     case TM_JSON_STRING:
-        return string_scan(in, &text, &escaped);
+        return string_read(in, NULL);
     case TM_JSON_ARRAY:
     case TM_JSON_OBJECT:
         return tm_json_open(in, kind);

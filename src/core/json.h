@@ -91,6 +91,12 @@ TM_MUST_USE tm_status tm_json_end(tm_json *in);
 // error with `reason` (keeps: a literal) at the current member, unless failed before.
 tm_status tm_json_fail(tm_json *in, const char *reason);
 
+// tm_json_kept - for a status that is asked for later: the reader keeps the first failure,
+// everything after it does nothing, and no member or element comes any more.
+static inline void tm_json_kept(tm_status status) {
+    (void)status;
+}
+
 // tm_utf8_valid - RFC 3629: shortest form, no surrogates, at most U+10FFFF.
 bool tm_utf8_valid(tm_span text);
 

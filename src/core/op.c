@@ -34,45 +34,54 @@ static tm_op_type type_find(tm_span name) {
     return TM_OP_UNKNOWN;
 }
 
-typedef enum op_member {
-    MEMBER_ID,
-    MEMBER_TYPE,
-    MEMBER_INSTANCE_ID,
-    MEMBER_IMAGE_ID,
-    MEMBER_DATA,
-    MEMBER_SORT,
-    MEMBER_TIMESTAMP,
-    MEMBER_LOGICAL,
-    MEMBER_BROWSER_ID,
-    MEMBER_VERSION,
-    MEMBER_SEQ,
-    MEMBER_OTHER,
+// ---- members ------------------------------------------------------------------------
+
+typedef enum number_name { TIMESTAMP, LOGICAL, VERSION, SEQ, NUMBERS } number_name;
+
+typedef enum member_kind { OTHER, TEXT, NUMBER, DATA } member_kind;
+
+// How a member is read, and where it goes.
+typedef struct op_member {
+    tm_span name;
+    uint8_t kind;
+    uint8_t number; // of a NUMBER: which
+    uint16_t text;  // of a TEXT: offset of its span in tm_op
+    uint16_t cut;   // offset of its tm_cut, 0 = it has none
 } op_member;
 
-// By length first: this runs for every member of every operation.
-static op_member member_find(tm_span name) {
-    const uint8_t *p = name.ptr;
-    switch (name.len) {
-    case 2:
-        return memcmp(p, "id", 2) == 0 ? MEMBER_ID : MEMBER_OTHER;
-    case 3:
-        return memcmp(p, "seq", 3) == 0 ? MEMBER_SEQ : MEMBER_OTHER;
-    case 4:
-        if (memcmp(p, "type", 4) == 0) return MEMBER_TYPE;
-        if (memcmp(p, "data", 4) == 0) return MEMBER_DATA;
-        return memcmp(p, "sort", 4) == 0 ? MEMBER_SORT : MEMBER_OTHER;
-    case 7:
-        if (memcmp(p, "version", 7) == 0) return MEMBER_VERSION;
-        if (memcmp(p, "imageId", 7) == 0) return MEMBER_IMAGE_ID;
-        return memcmp(p, "logical", 7) == 0 ? MEMBER_LOGICAL : MEMBER_OTHER;
-    case 9:
-        if (memcmp(p, "timestamp", 9) == 0) return MEMBER_TIMESTAMP;
-        return memcmp(p, "browserId", 9) == 0 ? MEMBER_BROWSER_ID : MEMBER_OTHER;
-    case 10:
-        return memcmp(p, "instanceId", 10) == 0 ? MEMBER_INSTANCE_ID : MEMBER_OTHER;
-    default:
-        return MEMBER_OTHER;
-    }
+// All of them by a number that differs for each, since this is looked up for every member
+// of every operation.
+#define SLOT(len, second) ((7 * (len) + (second)) & 15)
+#define MEMBERS           16u
+
+enum {
+    MEMBER_ID = SLOT(2, 'd'),
+    MEMBER_INSTANCE_ID = SLOT(10, 'n'),
+    MEMBER_BROWSER_ID = SLOT(9, 'r'),
+    MEMBER_VERSION = SLOT(7, 'e'),
+};
+
+#define AT(member) ((uint16_t)offsetof(tm_op, member))
+
+static const op_member members[MEMBERS] = {
+    [MEMBER_ID] = {TM_LIT("id"), TEXT, 0, AT(id), 0},
+    [SLOT(4, 'y')] = {TM_LIT("type"), TEXT, 0, AT(type_name), 0},
+    [MEMBER_INSTANCE_ID] = {TM_LIT("instanceId"), TEXT, 0, AT(instance_id), 0},
+    [SLOT(7, 'm')] = {TM_LIT("imageId"), TEXT, 0, AT(image_id), 0},
+    [SLOT(4, 'a')] = {TM_LIT("data"), DATA, 0, 0, 0},
+    [SLOT(4, 'o')] = {TM_LIT("sort"), TEXT, 0, AT(sort), 0},
+    [SLOT(9, 'i')] = {TM_LIT("timestamp"), NUMBER, TIMESTAMP, 0, AT(cut.timestamp)},
+    [SLOT(7, 'o')] = {TM_LIT("logical"), NUMBER, LOGICAL, 0, AT(cut.logical)},
+    [MEMBER_BROWSER_ID] = {TM_LIT("browserId"), TEXT, 0, AT(at.browser),
+                           AT(cut.browser_id)},
+    [MEMBER_VERSION] = {TM_LIT("version"), NUMBER, VERSION, 0, AT(cut.version)},
+    [SLOT(3, 'e')] = {TM_LIT("seq"), NUMBER, SEQ, 0, AT(cut.seq)},
+};
+
+static uint32_t member_find(tm_span name) {
+    if (name.len < 2) return MEMBERS;
+    uint32_t slot = SLOT((uint32_t)name.len, name.ptr[1]);
+    return span_is(name, members[slot].name) ? slot : MEMBERS;
 }
 
 // ---- bounds (SEMANTICS 2) -----------------------------------------------------------
@@ -121,57 +130,62 @@ bool tm_instance_id_valid(tm_span id) {
 
 // ---- reading ------------------------------------------------------------------------
 
+// A failed reader stays failed and ends every loop, so only the ends ask how it went.
+
 #define LOGICAL_MAX ((1u << TM_LOGICAL_BITS) - 1)
 
 // What reading finds out beside the operation itself. A member's meaning depends on the
 // type, which may come last, so faults are judged when all has been read.
 typedef struct op_draft {
-    bool edit, instance_there;
-    bool data_there, data_bad, fields_many;
-    bool timestamp_bad, logical_bad, seq_bad;
-    uint64_t timestamp, logical;
+    bool edit;
+    bool data_bad, fields_many;
+    bool bad[NUMBERS];
+    uint64_t number[NUMBERS];
+    uint32_t seen; // a bit for each member
 } op_draft;
 
 // A string; of anything else *text stays null, and it is checked and passed over.
-static tm_status text_read(tm_json *in, tm_span *text) {
-    if (tm_json_peek(in) == TM_JSON_STRING) return tm_json_string(in, text);
-    return tm_json_skip(in, NULL);
-}
-
-// An integer from `min` to `max`, and where it stands. Of anything else *number stays
-// and *bad is set.
-static tm_status number_read(tm_json *in, uint64_t min, uint64_t max,
-                             uint64_t *number, bool *bad) {
-    *bad = true;
-    tm_json_kind kind = tm_json_peek(in);
-    if (kind != TM_JSON_INT || in->source.ptr[in->at] == '-') {
-        return tm_json_skip(in, NULL);
+static void text_read(tm_json *in, tm_span *text) {
+    if (tm_json_peek(in) == TM_JSON_STRING) {
+        tm_json_kept(tm_json_string(in, text));
+    } else {
+        tm_json_kept(tm_json_skip(in, NULL));
     }
-    uint64_t value;
-    tm_status status = tm_json_u64(in, &value);
-    if (status != TM_OK) return status;
-    if (value < min || value > max) return TM_OK;
-    *number = value;
-    *bad = false;
-    return TM_OK;
 }
 
-static tm_status data_read(tm_json *in, tm_op *op, op_draft *draft) {
-    draft->data_there = true;
+static void number_read(tm_json *in, op_draft *draft, uint32_t which) {
+    static const struct {
+        uint64_t min, max;
+    } bounds[NUMBERS] = {[TIMESTAMP] = {0, TM_MS_MAX},
+                         [LOGICAL] = {0, LOGICAL_MAX},
+                         [VERSION] = {1, TM_INT_MAX},
+                         [SEQ] = {1, TM_INT_MAX}};
+    draft->bad[which] = true;
+    if (tm_json_peek(in) != TM_JSON_INT || in->source.ptr[in->at] == '-') {
+        tm_json_kept(tm_json_skip(in, NULL));
+        return;
+    }
+    uint64_t number = 0;
+    tm_json_kept(tm_json_u64(in, &number));
+    if (number < bounds[which].min || number > bounds[which].max) return;
+    draft->number[which] = number;
+    draft->bad[which] = false;
+}
+
+static void data_read(tm_json *in, tm_op *op, op_draft *draft) {
     if (tm_json_peek(in) != TM_JSON_OBJECT) {
         draft->data_bad = true;
-        return tm_json_skip(in, NULL);
+        tm_json_kept(tm_json_skip(in, NULL));
+        return;
     }
-    tm_status status = tm_json_open(in, TM_JSON_OBJECT);
-    if (status != TM_OK) return status;
     tm_field field;
+    tm_json_kept(tm_json_open(in, TM_JSON_OBJECT)); // too deep: no member comes
     while (tm_json_member(in, &field.name)) {
         field.value = (tm_span){NULL, 0};
-        tm_json_kind kind = tm_json_peek(in);
-        status = text_read(in, &field.value);
-        if (status != TM_OK) return status;
-        if ((kind != TM_JSON_STRING && kind != TM_JSON_NULL) ||
-            field.value.len > TM_VALUE_MAX || !tm_field_name_valid(field.name)) {
+        bool is_null = tm_json_peek(in) == TM_JSON_NULL;
+        text_read(in, &field.value);
+        if (!tm_field_name_valid(field.name) || field.value.len > TM_VALUE_MAX ||
+            (field.value.ptr == NULL && !is_null)) {
             draft->data_bad = true;
         }
         if (op->field_count == TM_FIELDS_MAX) {
@@ -180,82 +194,44 @@ static tm_status data_read(tm_json *in, tm_op *op, op_draft *draft) {
             op->fields[op->field_count++] = field;
         }
     }
-    return in->status;
 }
 
 // Identity: without it nothing can be decided or answered.
-static tm_status identity_read(tm_json *in, tm_op *op, op_member member) {
-    bool bad;
-    tm_status status;
-    switch (member) {
-    case MEMBER_ID:
-        status = text_read(in, &op->id);
-        if (status == TM_OK && !tm_op_id_valid(op->id)) {
-            return tm_json_fail(in, "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -");
-        }
-        return status;
-    case MEMBER_BROWSER_ID:
-        status = text_read(in, &op->at.browser);
-        if (status == TM_OK && !tm_browser_id_valid(op->at.browser)) {
-            return tm_json_fail(in,
-                                "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -");
-        }
-        return status;
-    default:
-        status = number_read(in, 1, TM_INT_MAX, &op->at.version, &bad);
-        if (status == TM_OK && bad) {
-            return tm_json_fail(in, "version is not an integer from 1 to 2^53-1");
-        }
-        return status;
+static void identity_check(tm_json *in, const tm_op *op, const op_draft *draft,
+                           uint32_t slot) {
+    if (slot == MEMBER_ID && !tm_op_id_valid(op->id)) {
+        (void)tm_json_fail(in, "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -");
+    }
+    if (slot == MEMBER_BROWSER_ID && !tm_browser_id_valid(op->at.browser)) {
+        (void)tm_json_fail(in, "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -");
+    }
+    if (slot == MEMBER_VERSION && draft->bad[VERSION]) {
+        (void)tm_json_fail(in, "version is not an integer from 1 to 2^53-1");
     }
 }
 
-static tm_status member_read(tm_json *in, tm_op *op, op_draft *draft,
-                             op_member member) {
-    switch (member) {
-    case MEMBER_ID:
-    case MEMBER_BROWSER_ID:
-    case MEMBER_VERSION:
-        return identity_read(in, op, member);
-    case MEMBER_TYPE:
-        return text_read(in, &op->type_name);
-    case MEMBER_INSTANCE_ID:
-        draft->instance_there = true;
-        return text_read(in, &op->instance_id);
-    case MEMBER_IMAGE_ID:
-        return text_read(in, &op->image_id);
-    case MEMBER_SORT:
-        return text_read(in, &op->sort);
-    case MEMBER_DATA:
-        return data_read(in, op, draft);
-    case MEMBER_TIMESTAMP:
-        return number_read(in, 0, TM_MS_MAX, &draft->timestamp,
-                           &draft->timestamp_bad);
-    case MEMBER_LOGICAL:
-        return number_read(in, 0, LOGICAL_MAX, &draft->logical,
-                           &draft->logical_bad);
-    case MEMBER_SEQ:
-        return number_read(in, 1, TM_INT_MAX, &op->seq, &draft->seq_bad);
-    default:
-        return tm_json_skip(in, NULL);
+static void known_read(tm_json *in, tm_op *op, op_draft *draft, uint32_t slot,
+                       size_t first) {
+    const op_member *member = &members[slot];
+    uint8_t *base = (uint8_t *)op;
+    draft->seen |= 1u << slot;
+    if (draft->edit && (member->cut != 0 || slot == MEMBER_ID)) {
+        (void)tm_json_fail(in, "not a part of an edit");
+        return;
     }
-}
-
-static tm_cut *cut_of(tm_op *op, op_member member) {
-    switch (member) {
-    case MEMBER_TIMESTAMP:
-        return &op->cut.timestamp;
-    case MEMBER_LOGICAL:
-        return &op->cut.logical;
-    case MEMBER_BROWSER_ID:
-        return &op->cut.browser_id;
-    case MEMBER_VERSION:
-        return &op->cut.version;
-    case MEMBER_SEQ:
-        return &op->cut.seq;
-    default:
-        return NULL;
+    if (member->kind == TEXT) {
+        text_read(in, (tm_span *)(void *)(base + member->text));
+    } else if (member->kind == NUMBER) {
+        number_read(in, draft, member->number);
+    } else {
+        data_read(in, op, draft);
     }
+    if (member->cut != 0) {
+        tm_cut cut = {(uint32_t)(in->start - first),
+                      (uint32_t)(in->at - in->start)};
+        *(tm_cut *)(void *)(base + member->cut) = cut;
+    }
+    identity_check(in, op, draft, slot);
 }
 
 // What the type asks for, in the order of SEMANTICS 2.
@@ -266,7 +242,8 @@ static tm_fault type_judge(const tm_op *op, const op_draft *draft) {
         return span_is(op->sort, asc) || span_is(op->sort, desc) ? TM_FAULT_NONE
                                                                  : TM_FAULT_SORT;
     }
-    bool named_later = draft->edit && is_add && !draft->instance_there;
+    bool there = (draft->seen >> MEMBER_INSTANCE_ID & 1) != 0;
+    bool named_later = draft->edit && is_add && !there;
     if (!named_later && !tm_instance_id_valid(op->instance_id)) {
         return TM_FAULT_INSTANCE_ID;
     }
@@ -285,9 +262,9 @@ static tm_fault judge(const tm_op *op, const op_draft *draft, uint32_t depth) {
     if (op->type != TM_OP_UNKNOWN) fault = type_judge(op, draft);
     if (op->type == TM_OP_UNKNOWN && draft->edit) fault = TM_FAULT_TYPE;
     if (fault != TM_FAULT_NONE || draft->edit) return fault;
-    if (draft->timestamp_bad) return TM_FAULT_TIMESTAMP;
-    if (draft->logical_bad) return TM_FAULT_LOGICAL;
-    return draft->seq_bad ? TM_FAULT_SEQ : TM_FAULT_NONE;
+    if (draft->bad[TIMESTAMP]) return TM_FAULT_TIMESTAMP;
+    if (draft->bad[LOGICAL]) return TM_FAULT_LOGICAL;
+    return draft->bad[SEQ] ? TM_FAULT_SEQ : TM_FAULT_NONE;
 }
 
 // Members that mean nothing in this type are as good as not there.
@@ -301,66 +278,49 @@ static void type_trim(tm_op *op) {
     if (op->type != TM_OP_SORT) op->sort = nothing;
 }
 
-// All but `fields`, which field_count bounds, and which are most of it.
-static void op_clear(tm_op *op) {
-    op->raw = op->id = op->type_name = (tm_span){NULL, 0};
-    op->instance_id = op->image_id = op->sort = (tm_span){NULL, 0};
-    op->type = TM_OP_UNKNOWN;
-    op->fault = TM_FAULT_NONE;
-    op->field_count = 0;
-    op->at = (tm_stamp){0};
-    op->seq = 0;
-    memset(&op->cut, 0, sizeof op->cut);
-}
-
-static tm_status members_read(tm_json *in, tm_op *op, op_draft *draft,
-                              size_t first) {
-    tm_span name;
-    while (tm_json_member(in, &name)) {
-        op_member member = member_find(name);
-        tm_cut *cut = cut_of(op, member);
-        if (draft->edit && (cut != NULL || member == MEMBER_ID)) {
-            return tm_json_fail(in, "not a part of an edit");
-        }
-        tm_status status = member_read(in, op, draft, member);
-        if (status != TM_OK) return status;
-        if (cut != NULL) {
-            *cut = (tm_cut){(uint32_t)(in->start - first),
-                            (uint32_t)(in->at - in->start)};
-        }
-    }
-    return in->status;
-}
-
 static tm_status object_read(tm_json *in, tm_op *op, op_draft *draft) {
     uint32_t outside = in->depth, deepest = in->deepest;
-    op_clear(op);
+    // All but `fields`, which field_count bounds, and which are most of it.
+    memset(op, 0, offsetof(tm_op, fields));
+    memset(&op->field_count, 0, sizeof *op - offsetof(tm_op, field_count));
     tm_status status = tm_json_open(in, TM_JSON_OBJECT);
     if (status != TM_OK) return status;
     size_t first = in->start;
     in->deepest = in->depth;
-    status = members_read(in, op, draft, first);
-    if (status != TM_OK) return status;
+    tm_span name;
+    while (tm_json_member(in, &name)) {
+        uint32_t slot = member_find(name);
+        if (slot == MEMBERS) {
+            tm_json_kept(tm_json_skip(in, NULL));
+        } else {
+            known_read(in, op, draft, slot, first);
+        }
+    }
     uint32_t depth = in->deepest - outside;
     if (deepest > in->deepest) in->deepest = deepest;
-
     in->start = first;
     if (!draft->edit) {
-        if (op->id.ptr == NULL) return tm_json_fail(in, "id is missing");
+        if (op->id.ptr == NULL) (void)tm_json_fail(in, "id is missing");
         if (op->at.browser.ptr == NULL)
-            return tm_json_fail(in, "browserId is missing");
-        if (op->at.version == 0) return tm_json_fail(in, "version is missing");
+            (void)tm_json_fail(in, "browserId is missing");
+        if (draft->number[VERSION] == 0)
+            (void)tm_json_fail(in, "version is missing");
     }
+    if (in->status != TM_OK) return in->status;
+
     op->raw = (tm_span){in->source.ptr + first, in->at - first};
     op->type = type_find(op->type_name);
-    op->at.time = draft->timestamp << TM_LOGICAL_BITS | draft->logical;
+    op->at.time =
+        draft->number[TIMESTAMP] << TM_LOGICAL_BITS | draft->number[LOGICAL];
+    op->at.version = draft->number[VERSION];
+    op->seq = draft->number[SEQ];
     op->fault = judge(op, draft, depth);
     type_trim(op);
     return TM_OK;
 }
 
 tm_status tm_op_read(tm_json *in, tm_op *op) {
-    op_draft draft = {.timestamp_bad = true}; // until there is one
+    op_draft draft = {.bad[TIMESTAMP] = true}; // until there is one
     return object_read(in, op, &draft);
 }
 
@@ -416,14 +376,6 @@ void tm_op_write(tm_buf *out, const tm_op *op) {
 
 // ---- passing on ---------------------------------------------------------------------
 
-// Bytes of `raw` that are replaced, with nothing or by what stands in a buffer.
-typedef struct splice {
-    tm_cut cut;
-    uint64_t number;
-    const tm_span *text; // instead of the number
-    bool removed;
-} splice;
-
 static bool is_space(uint8_t c) {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
@@ -450,26 +402,39 @@ static tm_cut member_cut(tm_span raw, tm_cut value) {
     return (tm_cut){first, end - first};
 }
 
-// Sorted by where they stand; there are five at most.
-static void splice_add(splice *all, size_t *count, splice one) {
-    size_t at = (*count)++;
-    for (; at > 0 && all[at - 1].cut.at > one.cut.at; at--) {
-        all[at] = all[at - 1];
+// What is cut out of `raw`, and the number that comes instead; of the browser, its name.
+typedef struct splices {
+    struct {
+        tm_cut cut; // len 0 = as it is
+        uint64_t number;
+    } part[NUMBERS + 1];
+    const tm_span *browser;
+} splices;
+
+#define BROWSER NUMBERS
+
+// The next one at or behind `from`; NUMBERS + 1 if there is none.
+static uint32_t splice_next(const splices *all, size_t from) {
+    uint32_t next = NUMBERS + 1;
+    for (uint32_t i = 0; i <= NUMBERS; i++) {
+        tm_cut cut = all->part[i].cut;
+        if (cut.len == 0 || cut.at < from) continue;
+        if (next > NUMBERS || cut.at < all->part[next].cut.at) next = i;
     }
-    all[at] = one;
+    return next;
 }
 
-static void splices_write(tm_buf *out, tm_span raw, const splice *all,
-                          size_t count) {
+static void splices_write(tm_buf *out, tm_span raw, const splices *all) {
     size_t from = 0;
-    for (size_t i = 0; i < count; i++) {
-        tm_buf_put(out, (tm_span){raw.ptr + from, all[i].cut.at - from});
-        from = all[i].cut.at + all[i].cut.len;
-        if (all[i].removed) continue;
-        if (all[i].text != NULL) {
-            tm_buf_json(out, *all[i].text);
-        } else {
-            tm_buf_u64(out, all[i].number);
+    uint32_t next;
+    while ((next = splice_next(all, from)) <= NUMBERS) {
+        tm_cut cut = all->part[next].cut;
+        tm_buf_put(out, (tm_span){raw.ptr + from, cut.at - from});
+        from = cut.at + cut.len;
+        if (next == BROWSER) {
+            tm_buf_json(out, *all->browser);
+        } else if (next != SEQ || all->part[SEQ].number != 0) {
+            tm_buf_u64(out, all->part[next].number);
         }
     }
     tm_buf_put(out,
@@ -478,40 +443,29 @@ static void splices_write(tm_buf *out, tm_span raw, const splice *all,
 
 void tm_op_pass(tm_buf *out, const tm_op *op, const tm_op_change *change) {
     TM_ASSERT(op->raw.len > 0);
-    splice all[5];
-    size_t count = 0;
+    splices all = {.browser = change->browser};
     uint64_t logical = 0;
     if (change->time != NULL) {
         TM_ASSERT(op->cut.timestamp.len > 0);
         logical = *change->time & LOGICAL_MAX;
-        splice_add(all, &count,
-                   (splice){.cut = op->cut.timestamp,
-                            .number = *change->time >> TM_LOGICAL_BITS});
-        if (op->cut.logical.len > 0) {
-            splice_add(all, &count,
-                       (splice){.cut = op->cut.logical, .number = logical});
-            logical = 0; // said
-        }
+        all.part[TIMESTAMP].cut = op->cut.timestamp;
+        all.part[TIMESTAMP].number = *change->time >> TM_LOGICAL_BITS;
+        all.part[LOGICAL].cut = op->cut.logical;
+        all.part[LOGICAL].number = logical;
     }
-    if (change->browser != NULL) {
-        splice_add(all, &count,
-                   (splice){.cut = op->cut.browser_id, .text = change->browser});
-    }
-    if (change->version != 0) {
-        splice_add(all, &count,
-                   (splice){.cut = op->cut.version, .number = change->version});
-    }
+    if (change->browser != NULL) all.part[BROWSER].cut = op->cut.browser_id;
+    if (change->version != 0) all.part[VERSION].cut = op->cut.version;
+    all.part[VERSION].number = change->version;
+    all.part[SEQ].cut = op->cut.seq;
+    all.part[SEQ].number = change->seq;
     bool has_seq = op->cut.seq.len > 0;
     if (has_seq && change->seq == 0) {
-        splice_add(
-            all, &count,
-            (splice){.cut = member_cut(op->raw, op->cut.seq), .removed = true});
-    } else if (has_seq) {
-        splice_add(all, &count,
-                   (splice){.cut = op->cut.seq, .number = change->seq});
+        all.part[SEQ].cut = member_cut(op->raw, op->cut.seq);
     }
-    splices_write(out, op->raw, all, count);
-    if (logical > 0) number_write(out, ",\"logical\":", logical);
+    splices_write(out, op->raw, &all);
+    if (logical > 0 && op->cut.logical.len == 0) {
+        number_write(out, ",\"logical\":", logical);
+    }
     if (!has_seq && change->seq != 0) number_write(out, ",\"seq\":", change->seq);
     tm_buf_byte(out, '}');
 }

@@ -6,10 +6,19 @@
 
 #define TABLE_CAP_MIN 8u
 
-static uint64_t load64(const uint8_t *at) { // little-endian, on every machine
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
-           (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
-           (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+// Eight bytes, little-endian on every machine; past `left` they are zero.
+static inline uint64_t load64(const uint8_t *p, size_t left) {
+    uint64_t word = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (left >= 8) {
+        memcpy(&word, p, 8);
+        return word;
+    }
+#endif
+    for (size_t i = left < 8 ? left : 8; i-- > 0;) {
+        word = word << 8 | p[i];
+    }
+    return word;
 }
 
 static inline uint64_t rotl(uint64_t x, unsigned by) {
@@ -35,20 +44,15 @@ uint64_t tm_hash(tm_seed seed, tm_span bytes) {
         seed.lo ^ UINT64_C(0x6c7967656e657261),
         seed.hi ^ UINT64_C(0x7465646279746573),
     };
-    size_t whole = bytes.len & ~(size_t)7;
-    for (size_t i = 0; i < whole; i += 8) {
-        uint64_t word = load64(bytes.ptr + i);
+    for (size_t at = 0;; at += 8) {
+        size_t left = bytes.len - at;
+        uint64_t word = load64(bytes.ptr + at, left);
+        if (left < 8) word |= (uint64_t)bytes.len << 56;
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
+        if (left < 8) break;
     }
-    uint64_t last = (uint64_t)bytes.len << 56;
-    for (size_t i = whole; i < bytes.len; i++) {
-        last |= (uint64_t)bytes.ptr[i] << (8 * (i - whole));
-    }
-    v[3] ^= last;
-    sip_round(v);
-    v[0] ^= last;
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)
         sip_round(v);
