@@ -42,7 +42,7 @@ static bool reg_written(const tm_reg *reg) {
 // ---- the index ----------------------------------------------------------------------
 
 static tm_item *item_at(const tm_list *list, uint32_t index) {
-    return &list->store.chunks[index / TM_LIST_CHUNK][index % TM_LIST_CHUNK];
+    return &list->chunks[index / TM_LIST_CHUNK][index % TM_LIST_CHUNK];
 }
 
 static uint32_t id_hash(const tm_list *list, tm_span id) {
@@ -91,10 +91,10 @@ static tm_status chunks_reserve(tm_list *list) {
     if (list->count == UINT32_MAX - TM_LIST_CHUNK) return TM_E_NOMEM;
     size_t cap = list->chunk_cap, more = cap == 0 ? 4 : 2 * cap;
     tm_item **chunks =
-        list->alloc->resize(list->alloc->context, list->store.chunks,
+        list->alloc->resize(list->alloc->context, list->chunks,
                             cap * sizeof *chunks, more * sizeof *chunks);
     if (chunks == NULL) return TM_E_NOMEM;
-    list->store.chunks = chunks;
+    list->chunks = chunks;
     list->chunk_cap = more;
     return TM_OK;
 }
@@ -128,41 +128,41 @@ static size_t word_cost(size_t len) {
 }
 
 // Counts one more use of a text, which is reserved.
-static tm_span word_use(list_store *store, tm_table *words, tm_span text) {
+static tm_span word_use(tm_list *list, tm_table *words, tm_span text) {
     list_word *word = tm_table_get(words, text);
     if (word == NULL) {
-        word = tm_pool_get(&store->pool, word_size(text.len));
+        word = tm_pool_get(&list->pool, word_size(text.len));
         *word = (list_word){.number = (uint32_t)words->count};
         memcpy(word->text, text.ptr, text.len);
         table_put(words, (tm_span){word->text, text.len}, word);
     } else if (word->uses == 0) {
-        store->unused -= word_cost(text.len);
+        list->unused -= word_cost(text.len);
     }
     word->uses++;
     return (tm_span){word->text, text.len};
 }
 
-static bool word_drop(list_store *store, tm_span own) {
+static bool word_drop(tm_list *list, tm_span own) {
     list_word *word = tm_list_word(own);
     TM_ASSERT(word->uses > 0);
     if (--word->uses > 0) return false;
-    store->unused += word_cost(own.len);
+    list->unused += word_cost(own.len);
     return true;
 }
 
-static bool is_last_browser(const list_store *store, tm_span browser) {
-    tm_span last = store->last_browser;
+static bool is_last_browser(const tm_list *list, tm_span browser) {
+    tm_span last = list->last_browser;
     return last.len == browser.len && memcmp(last.ptr, browser.ptr, last.len) == 0;
 }
 
-static tm_span browser_use(list_store *store, tm_span browser) {
-    if (is_last_browser(store, browser) &&
-        tm_list_word(store->last_browser)->uses > 0) {
-        tm_list_word(store->last_browser)->uses++;
+static tm_span browser_use(tm_list *list, tm_span browser) {
+    if (is_last_browser(list, browser) &&
+        tm_list_word(list->last_browser)->uses > 0) {
+        tm_list_word(list->last_browser)->uses++;
     } else {
-        store->last_browser = word_use(store, &store->browsers, browser);
+        list->last_browser = word_use(list, &list->browsers, browser);
     }
-    return store->last_browser;
+    return list->last_browser;
 }
 
 // ---- making sure of memory ----------------------------------------------------------
@@ -185,16 +185,16 @@ static size_t field_need(const tm_item *item, uint32_t nth, tm_span name,
 }
 
 static size_t browser_need(const tm_list *list, tm_span browser) {
-    if (is_last_browser(&list->store, browser)) return 0;
+    if (is_last_browser(list, browser)) return 0;
     return tm_pool_block(word_size(browser.len));
 }
 
 // After this a change of one item and `names` fields cannot fail.
 static tm_status change_reserve(tm_list *list, const tm_item *item, size_t need,
                                 uint32_t names) {
-    tm_status status = tm_pool_reserve(&list->store.pool, need);
-    if (status == TM_OK) status = tm_table_reserve(&list->store.browsers, 1);
-    if (status == TM_OK) status = tm_table_reserve(&list->store.names, names);
+    tm_status status = tm_pool_reserve(&list->pool, need);
+    if (status == TM_OK) status = tm_table_reserve(&list->browsers, 1);
+    if (status == TM_OK) status = tm_table_reserve(&list->names, names);
     if (status == TM_OK && item == NULL) status = places_reserve(list);
     if (status == TM_OK && item == NULL) status = chunks_reserve(list);
     return status;
@@ -205,11 +205,11 @@ static tm_status change_reserve(tm_list *list, const tm_item *item, size_t need,
 static tm_item *item_make(tm_list *list, tm_span id, uint32_t hash) {
     uint32_t index = list->count++;
     if (index % TM_LIST_CHUNK == 0) {
-        list->store.chunks[index / TM_LIST_CHUNK] =
-            tm_pool_get(&list->store.pool, TM_LIST_CHUNK * sizeof(tm_item));
+        list->chunks[index / TM_LIST_CHUNK] =
+            tm_pool_get(&list->pool, TM_LIST_CHUNK * sizeof(tm_item));
     }
     tm_item *item = item_at(list, index);
-    *item = (tm_item){.id = text_copy(&list->store.pool, id), .index = index};
+    *item = (tm_item){.id = text_copy(&list->pool, id), .index = index};
     place_put(list->places, list->place_cap, (list_place){hash, index + 1});
     list->size += SIZE_ITEM + json_len(id);
     return item;
@@ -233,7 +233,7 @@ static size_t browser_size(tm_span browser) {
 }
 
 static void browser_drop(tm_list *list, tm_span browser) {
-    if (word_drop(&list->store, browser)) list->size -= browser_size(browser);
+    if (word_drop(list, browser)) list->size -= browser_size(browser);
 }
 
 // Lets `write` win or not; the digest and the size follow.
@@ -241,14 +241,14 @@ static bool reg_write(tm_list *list, tm_span id, tm_span name, tm_reg *reg,
                       const tm_reg *write) {
     tm_reg trial = *reg;
     if (!tm_reg_join(&trial, write)) return false;
-    tm_span browser = browser_use(&list->store, write->at.browser);
+    tm_span browser = browser_use(list, write->at.browser);
     if (tm_list_word(browser)->uses == 1) list->size += browser_size(browser);
     if (reg_written(reg)) {
         tm_digest_sub(&list->digest, tm_digest_reg(id, name, reg));
         list->size -= reg_size(reg);
         browser_drop(list, reg->at.browser);
     }
-    value_set(&list->store.pool, &reg->value, write->value);
+    value_set(&list->pool, &reg->value, write->value);
     reg->at = (tm_stamp){write->at.time, write->at.version, browser};
     tm_digest_add(&list->digest, tm_digest_reg(id, name, reg));
     list->size += reg_size(reg);
@@ -283,18 +283,18 @@ static uint32_t field_place(const tm_item *item, tm_span name, bool *found) {
     return low;
 }
 
-static tm_item_field *field_make(list_store *store, tm_item *item, uint32_t place,
+static tm_item_field *field_make(tm_list *list, tm_item *item, uint32_t place,
                                  tm_span name) {
     size_t count = item->field_count, unit = sizeof(tm_item_field);
     if (tm_pool_block((count + 1) * unit) != tm_pool_block(count * unit)) {
-        tm_item_field *fields = tm_pool_get(&store->pool, (count + 1) * unit);
+        tm_item_field *fields = tm_pool_get(&list->pool, (count + 1) * unit);
         if (count > 0) memcpy(fields, item->fields, count * unit);
-        tm_pool_put(&store->pool, item->fields, count * unit);
+        tm_pool_put(&list->pool, item->fields, count * unit);
         item->fields = fields;
     }
     tm_item_field *field = &item->fields[place];
     memmove(field + 1, field, (count - place) * unit);
-    *field = (tm_item_field){.name = word_use(store, &store->names, name)};
+    *field = (tm_item_field){.name = word_use(list, &list->names, name)};
     item->field_count++;
     return field;
 }
@@ -305,7 +305,7 @@ static bool field_write(tm_list *list, tm_item *item, tm_span name,
     uint32_t place = field_place(item, name, &found);
     tm_item_field *field = &item->fields[place];
     if (!found) {
-        field = field_make(&list->store, item, place, name);
+        field = field_make(list, item, place, name);
         list->size += SIZE_FIELD + json_len(name);
     }
     return reg_write(list, item->id, field->name, &field->reg, write);
@@ -314,9 +314,9 @@ static bool field_write(tm_list *list, tm_item *item, tm_span name,
 static void field_drop(tm_list *list, const tm_item *item, tm_item_field *field) {
     tm_digest_sub(&list->digest, tm_digest_reg(item->id, field->name, &field->reg));
     list->size -= SIZE_FIELD + json_len(field->name) + reg_size(&field->reg);
-    text_free(&list->store.pool, field->reg.value);
+    text_free(&list->pool, field->reg.value);
     browser_drop(list, field->reg.at.browser);
-    (void)word_drop(&list->store, field->name);
+    (void)word_drop(list, field->name);
 }
 
 // The id is all that stays.
@@ -325,121 +325,17 @@ static void item_kill(tm_list *list, tm_item *item) {
     for (uint32_t i = 0; i < item->field_count; i++) {
         field_drop(list, item, &item->fields[i]);
     }
-    tm_pool_put(&list->store.pool, item->fields,
+    tm_pool_put(&list->pool, item->fields,
                 item->field_count * sizeof *item->fields);
     if (reg_written(&item->add)) {
         tm_digest_sub(&list->digest, tm_digest_reg(item->id, no_name, &item->add));
         list->size -= reg_size(&item->add);
-        text_free(&list->store.pool, item->add.value);
+        text_free(&list->pool, item->add.value);
         browser_drop(list, item->add.at.browser);
         list->live--;
     }
     *item = (tm_item){.id = item->id, .dead = true, .index = item->index};
     tm_digest_add(&list->digest, tm_digest_dead(item->id));
-}
-
-// ---- compacting ---------------------------------------------------------------------
-
-// Blocks of one class do not serve another. A list whose values keep changing their
-// lengths would gather free blocks for ever, and browsers that nothing names any more;
-// when more lies idle than is in use, all is built anew and the old memory goes back.
-
-static void store_deinit(tm_list *list, list_store *store) {
-    tm_pool_deinit(&store->pool);
-    tm_table_deinit(&store->browsers);
-    tm_table_deinit(&store->names);
-    tm_alloc_put(list->alloc, store->chunks,
-                 list->chunk_cap * sizeof *store->chunks);
-    store->chunks = NULL;
-}
-
-static void store_init(list_store *store, const tm_alloc *alloc, tm_seed seed) {
-    *store = (list_store){.pool = {.alloc = alloc}};
-    tm_table_init(&store->browsers, alloc, seed);
-    tm_table_init(&store->names, alloc, seed);
-}
-
-static size_t reg_need(const tm_reg *reg) {
-    return tm_pool_block(reg->value.len) +
-           tm_pool_block(word_size(reg->at.browser.len));
-}
-
-static tm_status store_reserve(list_store *store, size_t need, uint32_t regs,
-                               uint32_t names) {
-    tm_status status = tm_pool_reserve(&store->pool, need);
-    if (status == TM_OK) status = tm_table_reserve(&store->browsers, regs);
-    if (status == TM_OK) status = tm_table_reserve(&store->names, names);
-    return status;
-}
-
-static void reg_copy(list_store *store, tm_reg *reg) {
-    if (!reg_written(reg)) return;
-    reg->value = text_copy(&store->pool, reg->value);
-    reg->at.browser = browser_use(store, reg->at.browser);
-}
-
-static tm_status item_copy(list_store *store, const tm_item *from, tm_item *to) {
-    size_t fields_size = from->field_count * sizeof *from->fields;
-    size_t need = tm_pool_block(from->id.len) + tm_pool_block(fields_size);
-    need += reg_need(&from->add);
-    for (uint32_t i = 0; i < from->field_count; i++) {
-        need += reg_need(&from->fields[i].reg) +
-                tm_pool_block(word_size(from->fields[i].name.len));
-    }
-    tm_status status =
-        store_reserve(store, need, from->field_count + 1, from->field_count);
-    if (status != TM_OK) return status;
-    *to = *from;
-    to->id = text_copy(&store->pool, from->id);
-    reg_copy(store, &to->add);
-    if (from->field_count > 0) {
-        to->fields = tm_pool_get(&store->pool, fields_size);
-        memcpy(to->fields, from->fields, fields_size);
-    }
-    for (uint32_t i = 0; i < to->field_count; i++) {
-        to->fields[i].name = word_use(store, &store->names, to->fields[i].name);
-        reg_copy(store, &to->fields[i].reg);
-    }
-    return TM_OK;
-}
-
-static tm_status store_copy(const tm_list *list, list_store *store, tm_reg *sort) {
-    size_t chunk = TM_LIST_CHUNK * sizeof(tm_item);
-    store->chunks =
-        tm_alloc_get(list->alloc, list->chunk_cap * sizeof *store->chunks);
-    if (store->chunks == NULL) return TM_E_NOMEM;
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (i % TM_LIST_CHUNK == 0) {
-            tm_status status = tm_pool_reserve(&store->pool, tm_pool_block(chunk));
-            if (status != TM_OK) return status;
-            store->chunks[i / TM_LIST_CHUNK] = tm_pool_get(&store->pool, chunk);
-        }
-        tm_item *to = &store->chunks[i / TM_LIST_CHUNK][i % TM_LIST_CHUNK];
-        tm_status status = item_copy(store, item_at(list, i), to);
-        if (status != TM_OK) return status;
-    }
-    tm_status status = store_reserve(store, reg_need(sort), 1, 0);
-    if (status == TM_OK) reg_copy(store, sort);
-    return status;
-}
-
-// Called when a change is complete: the spans it borrowed may have been our own.
-static void compact_maybe(tm_list *list) {
-    size_t idle = list->store.pool.idle + list->store.unused;
-    if (idle < list->compact_at || idle < list->store.pool.total / 2) return;
-    if (list->count == 0) return; // a sort register alone
-    list_store fresh;
-    tm_reg sort = list->sort;
-    store_init(&fresh, list->alloc, list->seed);
-    if (store_copy(list, &fresh, &sort) != TM_OK) {
-        store_deinit(list, &fresh);
-        list->compact_at = 2 * idle; // there is no memory for it; go on as we are
-        return;
-    }
-    store_deinit(list, &list->store);
-    list->store = fresh;
-    list->sort = sort;
-    list->compact_at = COMPACT_MIN;
 }
 
 // ---- joining ------------------------------------------------------------------------
@@ -512,8 +408,8 @@ static tm_status sort_join(tm_list *list, const tm_reg *write, bool *changed) {
     static const tm_span no_name = TM_LIT("");
     size_t need =
         browser_need(list, write->at.browser) + tm_pool_block(write->value.len);
-    tm_status status = tm_pool_reserve(&list->store.pool, need);
-    if (status == TM_OK) status = tm_table_reserve(&list->store.browsers, 1);
+    tm_status status = tm_pool_reserve(&list->pool, need);
+    if (status == TM_OK) status = tm_table_reserve(&list->browsers, 1);
     if (status != TM_OK) return status;
     bool first = !reg_written(&list->sort);
     if (!reg_write(list, no_name, no_name, &list->sort, write)) return TM_OK;
@@ -521,6 +417,129 @@ static tm_status sort_join(tm_list *list, const tm_reg *write, bool *changed) {
     *changed = true;
     return TM_OK;
 }
+
+// An empty name joins `add`.
+static tm_status field_join(tm_list *list, tm_span id, tm_span name,
+                            const tm_reg *write) {
+    uint32_t hash = id_hash(list, id);
+    tm_item *item = item_find(list, id, hash);
+    if (item != NULL && item->dead) return TM_OK;
+    size_t need = item_need(list, item, id) +
+                  browser_need(list, write->at.browser) +
+                  field_need(item, 0, name, write->value);
+    tm_status status = change_reserve(list, item, need, 1);
+    if (status != TM_OK) return status;
+    if (item == NULL) item = item_make(list, id, hash);
+    if (name.len == 0) {
+        (void)add_write(list, item, write);
+    } else {
+        (void)field_write(list, item, name, write);
+    }
+    return TM_OK;
+}
+
+static tm_status item_join(tm_list *list, const tm_item *item) {
+    static const tm_span no_name = TM_LIT("");
+    bool changed;
+    if (item->dead) return dead_join(list, item->id, &changed);
+    tm_status status = TM_OK;
+    if (reg_written(&item->add)) {
+        status = field_join(list, item->id, no_name, &item->add);
+    }
+    for (uint32_t i = 0; i < item->field_count && status == TM_OK; i++) {
+        const tm_item_field *field = &item->fields[i];
+        status = field_join(list, item->id, field->name, &field->reg);
+    }
+    return status;
+}
+
+// Everything but the unknown operations.
+static tm_status registers_join(tm_list *list, const tm_list *from) {
+    tm_status status = TM_OK;
+    bool changed;
+    for (uint32_t i = 0; i < from->count && status == TM_OK; i++) {
+        status = item_join(list, item_at(from, i));
+    }
+    if (status == TM_OK && reg_written(&from->sort)) {
+        status = sort_join(list, &from->sort, &changed);
+    }
+    return status;
+}
+
+// ---- making and freeing -------------------------------------------------------------
+
+tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
+    tm_list *made = tm_alloc_get(alloc, sizeof *made);
+    if (made == NULL) return TM_E_NOMEM;
+    made->alloc = made->pool.alloc = alloc;
+    made->seed = seed;
+    made->size = SIZE_FRAME;
+    made->compact_at = COMPACT_MIN;
+    tm_table_init(&made->browsers, alloc, seed);
+    tm_table_init(&made->names, alloc, seed);
+    tm_table_init(&made->unknown_ids, alloc, seed);
+    *list = made;
+    return TM_OK;
+}
+
+void tm_list_free(tm_list *list) {
+    if (list == NULL) return;
+    const tm_alloc *alloc = list->alloc;
+    tm_pool_deinit(&list->pool);
+    tm_table_deinit(&list->browsers);
+    tm_table_deinit(&list->names);
+    tm_table_deinit(&list->unknown_ids);
+    tm_alloc_put(alloc, list->chunks, list->chunk_cap * sizeof *list->chunks);
+    tm_alloc_put(alloc, list->places, list->place_cap * sizeof *list->places);
+    for (size_t i = 0; i < list->unknown_count; i++) {
+        const list_unknown *kept = &list->unknown[i];
+        tm_alloc_put(alloc, (void *)(uintptr_t)kept->id.ptr,
+                     kept->id.len + kept->raw.len);
+    }
+    tm_alloc_put(alloc, list->unknown, list->unknown_cap * sizeof *list->unknown);
+    tm_alloc_put(alloc, list, sizeof *list);
+}
+
+// ---- compacting ---------------------------------------------------------------------
+
+// Blocks of one class do not serve another. A list whose values keep changing their
+// lengths would gather free blocks for ever, and browsers that nothing names any more;
+// when more lies idle than is in use, all is joined into a new list, which becomes this
+// one, and the old memory goes back.
+
+static void list_swap(tm_list *a, tm_list *b) {
+    tm_list swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+static void unknown_move(tm_list *to, tm_list *from) {
+    to->unknown = from->unknown;
+    to->unknown_count = from->unknown_count;
+    to->unknown_cap = from->unknown_cap;
+    to->unknown_ids = from->unknown_ids;
+    from->unknown = NULL;
+    from->unknown_count = from->unknown_cap = 0;
+    tm_table_init(&from->unknown_ids, from->alloc, from->seed);
+}
+
+// Called when a change is complete: the spans it borrowed may have been our own.
+static void compact_maybe(tm_list *list) {
+    size_t idle = list->pool.idle + list->unused;
+    if (idle < list->compact_at || idle < list->pool.total / 2) return;
+    list->compact_at =
+        2 * idle; // where there is no memory for it we go on as we are
+    tm_list *fresh;
+    if (tm_list_new(list->alloc, list->seed, &fresh) != TM_OK) return;
+    if (registers_join(fresh, list) == TM_OK) {
+        fresh->size = list->size; // the unknown operations' part comes too
+        unknown_move(fresh, list);
+        list_swap(list, fresh);
+    }
+    tm_list_free(fresh);
+}
+
+// ---- the changes, from outside ------------------------------------------------------
 
 tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
     TM_ASSERT(op->fault == TM_FAULT_NONE);
@@ -551,22 +570,9 @@ tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
 
 tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
                              const tm_reg *write) {
-    uint32_t hash = id_hash(list, id);
-    tm_item *item = item_find(list, id, hash);
-    if (item != NULL && item->dead) return TM_OK;
-    size_t need = item_need(list, item, id) +
-                  browser_need(list, write->at.browser) +
-                  field_need(item, 0, name, write->value);
-    tm_status status = change_reserve(list, item, need, 1);
-    if (status != TM_OK) return status;
-    if (item == NULL) item = item_make(list, id, hash);
-    if (name.len == 0) {
-        (void)add_write(list, item, write);
-    } else {
-        (void)field_write(list, item, name, write);
-    }
+    tm_status status = field_join(list, id, name, write);
     compact_maybe(list);
-    return TM_OK;
+    return status;
 }
 
 tm_status tm_list_join_dead(tm_list *list, tm_span id) {
@@ -583,63 +589,14 @@ tm_status tm_list_join_sort(tm_list *list, const tm_reg *write) {
     return status;
 }
 
-static tm_status item_join(tm_list *list, const tm_item *item) {
-    static const tm_span no_name = TM_LIT("");
-    if (item->dead) return tm_list_join_dead(list, item->id);
-    tm_status status = TM_OK;
-    if (reg_written(&item->add)) {
-        status = tm_list_join_field(list, item->id, no_name, &item->add);
-    }
-    for (uint32_t i = 0; i < item->field_count && status == TM_OK; i++) {
-        const tm_item_field *field = &item->fields[i];
-        status = tm_list_join_field(list, item->id, field->name, &field->reg);
-    }
-    return status;
-}
-
 tm_status tm_list_join(tm_list *list, const tm_list *from) {
     TM_ASSERT(list != from);
-    tm_status status = TM_OK;
-    for (uint32_t i = 0; i < from->count && status == TM_OK; i++) {
-        status = item_join(list, item_at(from, i));
-    }
-    if (status == TM_OK && reg_written(&from->sort)) {
-        status = tm_list_join_sort(list, &from->sort);
-    }
+    tm_status status = registers_join(list, from);
     for (size_t i = 0; i < from->unknown_count && status == TM_OK; i++) {
         status = unknown_keep(list, from->unknown[i].id, from->unknown[i].raw);
     }
+    compact_maybe(list);
     return status;
-}
-
-// ---- making and freeing -------------------------------------------------------------
-
-tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
-    tm_list *made = tm_alloc_get(alloc, sizeof *made);
-    if (made == NULL) return TM_E_NOMEM;
-    made->alloc = alloc;
-    made->seed = seed;
-    made->size = SIZE_FRAME;
-    made->compact_at = COMPACT_MIN;
-    store_init(&made->store, alloc, seed);
-    tm_table_init(&made->unknown_ids, alloc, seed);
-    *list = made;
-    return TM_OK;
-}
-
-void tm_list_free(tm_list *list) {
-    if (list == NULL) return;
-    store_deinit(list, &list->store);
-    tm_alloc_put(list->alloc, list->places, list->place_cap * sizeof *list->places);
-    for (size_t i = 0; i < list->unknown_count; i++) {
-        const list_unknown *kept = &list->unknown[i];
-        tm_alloc_put(list->alloc, (void *)(uintptr_t)kept->id.ptr,
-                     kept->id.len + kept->raw.len);
-    }
-    tm_table_deinit(&list->unknown_ids);
-    tm_alloc_put(list->alloc, list->unknown,
-                 list->unknown_cap * sizeof *list->unknown);
-    tm_alloc_put(list->alloc, list, sizeof *list);
 }
 
 // ---- reading ------------------------------------------------------------------------

@@ -13,19 +13,10 @@
 
 #define TM_LIST_CHUNK 16u // items in one block of the pool
 
-// Everything that points into the pool, so that all of it can be built anew.
-typedef struct list_store {
-    tm_pool pool;
-    tm_item **chunks;         // of TM_LIST_CHUNK items each
-    tm_table browsers, names; // text -> list_word
-    tm_span last_browser;     // the one looked up last
-    size_t unused;            // bytes of words that nothing uses any more
-} list_store;
-
 // A text that many registers share, and how many do. The spans that name it point at its
 // `text`. One that falls out of use stays until the list is compacted.
 typedef struct list_word {
-    uint32_t number; // in order of first use in this store
+    uint32_t number; // in order of first use
     uint32_t uses;
     uint8_t text[];
 } list_word;
@@ -49,18 +40,22 @@ typedef struct list_place {
 struct tm_list {
     const tm_alloc *alloc;
     tm_seed seed;
-    list_store store;
+    tm_pool pool;     // of the items, the words, the values
+    tm_item **chunks; // of TM_LIST_CHUNK items each
     size_t chunk_cap;
     uint32_t count, live;
     list_place *places;
-    size_t place_cap; // 0 or a power of two
+    size_t place_cap;         // 0 or a power of two
+    tm_table browsers, names; // text -> list_word
+    tm_span last_browser;     // the one looked up last
     tm_reg sort;
     tm_digest digest;
     size_t size;       // see tm_list_size
-    size_t compact_at; // idle bytes in the pool at which to try again
+    size_t unused;     // bytes of words that nothing uses any more
+    size_t compact_at; // idle bytes at which to compact
     list_unknown *unknown;
     size_t unknown_count, unknown_cap;
-    tm_table unknown_ids;
+    tm_table unknown_ids; // id -> anything
 };
 
 #endif

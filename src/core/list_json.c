@@ -2,6 +2,8 @@
 #include "core/list_impl.h"
 #include "core/sort.h"
 
+#include <string.h>
+
 // ---- writing ------------------------------------------------------------------------
 
 // What is sorted before it is written. All allocated together.
@@ -36,7 +38,7 @@ static void items_plan(const tm_list *list, list_plan *plan) {
 static void browsers_plan(const tm_list *list, list_plan *plan) {
     size_t at = 0;
     for (tm_table_slot *slot;
-         (slot = tm_table_next(&list->store.browsers, &at)) != NULL;) {
+         (slot = tm_table_next(&list->browsers, &at)) != NULL;) {
         if (tm_list_word(slot->key)->uses == 0) continue;
         plan->browsers[plan->browser_count++] = slot;
     }
@@ -114,7 +116,7 @@ static void plan_write(const tm_list *list, const list_plan *plan, tm_buf *out) 
 }
 
 void tm_list_write(const tm_list *list, tm_buf *out) {
-    size_t browsers = list->store.browsers.count;
+    size_t browsers = list->browsers.count;
     size_t size =
         (list->count + browsers) * sizeof(void *) + browsers * sizeof(uint32_t);
     uint8_t *memory = tm_alloc_get(out->alloc, size);
@@ -133,200 +135,213 @@ void tm_list_write(const tm_list *list, tm_buf *out) {
 
 // ---- reading ------------------------------------------------------------------------
 
+// The reader keeps its first failure, and one of the list is told to it; so only loops
+// and what uses a value ask.
 typedef struct list_reading {
     tm_list *list;
     tm_json *in;
+    bool other_format;
     tm_span *browsers; // in the reader's arena
     size_t browser_count, browser_cap;
 } list_reading;
 
+static bool is_well(const list_reading *reading) {
+    return reading->in->status == TM_OK;
+}
+
+// A refusal of memory outside of the reader ends the reading as one inside it does.
+static void no_memory(list_reading *reading) {
+    tm_json_error error = {reading->in->at, "out of memory", {NULL, 0}};
+    reading->in->error = error;
+    reading->in->status = TM_E_NOMEM;
+}
+
 // The next member, which must have this name.
-static tm_status member_read(tm_json *in, const char *name) {
+static void member_read(tm_json *in, const char *name) {
     tm_span key, want = {(const uint8_t *)name, 0};
     while (name[want.len] != '\0') {
         want.len++;
     }
     if (!tm_json_member(in, &key)) {
-        return in->status != TM_OK ? in->status
-                                   : tm_json_fail(in, "state is incomplete");
+        (void)tm_json_fail(in, "state is incomplete");
+    } else if (tm_span_cmp(key, want) != 0) {
+        (void)tm_json_fail(in, "not the state's next member");
     }
-    if (tm_span_cmp(key, want) != 0)
-        return tm_json_fail(in, "not the state's next member");
-    return TM_OK;
 }
 
 // The next element of an array that is not over yet.
-static tm_status element_read(tm_json *in) {
-    if (tm_json_element(in)) return TM_OK;
-    return in->status != TM_OK ? in->status : tm_json_fail(in, "array too short");
+static void element_read(tm_json *in) {
+    if (!tm_json_element(in)) (void)tm_json_fail(in, "array too short");
 }
 
-static tm_status array_close(tm_json *in) {
-    if (tm_json_element(in)) return tm_json_fail(in, "array too long");
-    return in->status;
+static void array_close(tm_json *in) {
+    if (tm_json_element(in)) (void)tm_json_fail(in, "array too long");
 }
 
-static tm_status number_read(tm_json *in, uint64_t min, uint64_t max,
-                             uint64_t *number) {
-    tm_status status = element_read(in);
-    if (status == TM_OK) status = tm_json_u64(in, number);
-    if (status != TM_OK) return status;
-    if (*number < min || *number > max)
-        return tm_json_fail(in, "number out of range");
-    return TM_OK;
+static uint64_t number_read(tm_json *in, uint64_t min, uint64_t max) {
+    uint64_t number = min;
+    element_read(in);
+    tm_json_kept(tm_json_u64(in, &number));
+    if (number < min || number > max) {
+        (void)tm_json_fail(in, "number out of range");
+        return min;
+    }
+    return number;
 }
 
-static tm_status browser_read(list_reading *reading) {
+static void browser_read(list_reading *reading) {
     tm_json *in = reading->in;
-    tm_span browser;
-    tm_status status = tm_json_string(in, &browser);
-    if (status != TM_OK) return status;
-    if (!tm_browser_id_valid(browser)) return tm_json_fail(in, "not a browserId");
+    tm_span browser = {NULL, 0};
+    tm_json_kept(tm_json_string(in, &browser));
+    if (!tm_browser_id_valid(browser)) {
+        (void)tm_json_fail(in, "not a browserId");
+        return;
+    }
     if (reading->browser_count == reading->browser_cap) {
         size_t cap = reading->browser_cap == 0 ? 16 : 2 * reading->browser_cap;
         tm_span *more = tm_arena_get(in->arena, cap * sizeof *more);
-        if (more == NULL) return TM_E_NOMEM;
-        for (size_t i = 0; i < reading->browser_count; i++) {
-            more[i] = reading->browsers[i];
+        if (more == NULL) {
+            no_memory(reading);
+            return;
         }
+        size_t size = reading->browser_count * sizeof *more;
+        if (size > 0) memcpy(more, reading->browsers, size);
         reading->browsers = more;
         reading->browser_cap = cap;
     }
     reading->browsers[reading->browser_count++] = browser;
-    return TM_OK;
 }
 
 // A register, its opening bracket being next. The value's bounds are the caller's.
-static tm_status reg_read(list_reading *reading, tm_reg *reg) {
+static void reg_read(list_reading *reading, tm_reg *reg) {
     tm_json *in = reading->in;
-    uint64_t ms, logical, browser;
-    tm_status status = tm_json_open(in, TM_JSON_ARRAY);
-    if (status == TM_OK) status = number_read(in, 0, TM_MS_MAX, &ms);
-    if (status == TM_OK) {
-        status = number_read(in, 0, (1u << TM_LOGICAL_BITS) - 1, &logical);
+    *reg = (tm_reg){0};
+    tm_json_kept(tm_json_open(in, TM_JSON_ARRAY));
+    uint64_t ms = number_read(in, 0, TM_MS_MAX);
+    reg->at.time = ms << TM_LOGICAL_BITS;
+    reg->at.time |= number_read(in, 0, (1u << TM_LOGICAL_BITS) - 1);
+    uint64_t browser = number_read(in, 0, UINT32_MAX);
+    if (browser >= reading->browser_count) {
+        (void)tm_json_fail(in, "no such browser");
+        return;
     }
-    if (status == TM_OK) status = number_read(in, 0, UINT32_MAX, &browser);
-    if (status != TM_OK) return status;
-    if (browser >= reading->browser_count)
-        return tm_json_fail(in, "no such browser");
-    status = number_read(in, 1, TM_INT_MAX, &reg->at.version);
-    if (status == TM_OK) status = element_read(in);
-    if (status != TM_OK) return status;
-    reg->at.time = ms << TM_LOGICAL_BITS | logical;
     reg->at.browser = reading->browsers[browser];
-    reg->value = (tm_span){NULL, 0};
-    status = tm_json_peek(in) == TM_JSON_NULL ? tm_json_null(in)
-                                              : tm_json_string(in, &reg->value);
-    if (status != TM_OK) return status;
-    if (reg->value.len > TM_VALUE_MAX) return tm_json_fail(in, "value too long");
-    return array_close(in);
+    reg->at.version = number_read(in, 1, TM_INT_MAX);
+    element_read(in);
+    if (tm_json_peek(in) == TM_JSON_NULL) {
+        tm_json_kept(tm_json_null(in));
+    } else {
+        tm_json_kept(tm_json_string(in, &reg->value));
+    }
+    if (reg->value.len > TM_VALUE_MAX) (void)tm_json_fail(in, "value too long");
+    array_close(in);
 }
 
-static tm_status id_read(tm_json *in, tm_span *id) {
-    tm_status status = tm_json_string(in, id);
-    if (status != TM_OK) return status;
-    return tm_instance_id_valid(*id) ? TM_OK
-                                     : tm_json_fail(in, "not an instanceId");
+static tm_span id_read(tm_json *in) {
+    tm_span id = {NULL, 0};
+    tm_json_kept(tm_json_string(in, &id));
+    if (!tm_instance_id_valid(id)) (void)tm_json_fail(in, "not an instanceId");
+    return id;
 }
 
-static tm_status dead_read(list_reading *reading) {
-    tm_span id;
-    tm_status status = id_read(reading->in, &id);
-    return status == TM_OK ? tm_list_join_dead(reading->list, id) : status;
+static void dead_read(list_reading *reading) {
+    tm_span id = id_read(reading->in);
+    if (!is_well(reading)) return;
+    if (tm_list_join_dead(reading->list, id) != TM_OK) no_memory(reading);
 }
 
-static tm_status field_read(list_reading *reading, tm_span id) {
+static void field_join(list_reading *reading, tm_span id, tm_span name,
+                       const tm_reg *reg) {
+    if (!is_well(reading)) return;
+    if (tm_list_join_field(reading->list, id, name, reg) != TM_OK)
+        no_memory(reading);
+}
+
+static void field_read(list_reading *reading, tm_span id) {
     tm_json *in = reading->in;
-    tm_span name;
+    tm_span name = {NULL, 0};
     tm_reg reg;
-    tm_status status = tm_json_open(in, TM_JSON_ARRAY);
-    if (status == TM_OK) status = element_read(in);
-    if (status == TM_OK) status = tm_json_string(in, &name);
-    if (status != TM_OK) return status;
-    if (!tm_field_name_valid(name)) return tm_json_fail(in, "not a field's name");
-    status = element_read(in);
-    if (status == TM_OK) status = reg_read(reading, &reg);
-    if (status == TM_OK) status = array_close(in);
-    if (status != TM_OK) return status;
-    return tm_list_join_field(reading->list, id, name, &reg);
+    tm_json_kept(tm_json_open(in, TM_JSON_ARRAY));
+    element_read(in);
+    tm_json_kept(tm_json_string(in, &name));
+    if (!tm_field_name_valid(name)) (void)tm_json_fail(in, "not a field's name");
+    element_read(in);
+    reg_read(reading, &reg);
+    array_close(in);
+    field_join(reading, id, name, &reg);
 }
 
-static tm_status item_read(list_reading *reading) {
+static void item_read(list_reading *reading) {
     static const tm_span no_name = TM_LIT("");
     tm_json *in = reading->in;
-    tm_span id;
     tm_reg add;
     bool written = false;
-    tm_status status = tm_json_open(in, TM_JSON_ARRAY);
-    if (status == TM_OK) status = element_read(in);
-    if (status == TM_OK) status = id_read(in, &id);
-    if (status == TM_OK) status = element_read(in);
-    if (status != TM_OK) return status;
+    tm_json_kept(tm_json_open(in, TM_JSON_ARRAY));
+    element_read(in);
+    tm_span id = id_read(in);
+    element_read(in);
     if (tm_json_peek(in) == TM_JSON_NULL) {
-        status = tm_json_null(in);
+        tm_json_kept(tm_json_null(in));
     } else {
-        status = reg_read(reading, &add);
-        if (status != TM_OK) return status;
+        reg_read(reading, &add);
         if (!tm_instance_id_valid(add.value))
-            return tm_json_fail(in, "not an imageId");
-        status = tm_list_join_field(reading->list, id, no_name, &add);
+            (void)tm_json_fail(in, "not an imageId");
+        field_join(reading, id, no_name, &add);
         written = true;
     }
-    while (status == TM_OK && tm_json_element(in)) {
-        status = field_read(reading, id);
+    while (is_well(reading) && tm_json_element(in)) {
+        field_read(reading, id);
         written = true;
     }
-    if (status == TM_OK) status = in->status;
-    if (status == TM_OK && !written)
-        return tm_json_fail(in, "an item without a register");
-    return status;
+    if (!written) (void)tm_json_fail(in, "an item without a register");
 }
 
-static tm_status each_read(list_reading *reading, const char *name,
-                           tm_status (*one)(list_reading *reading)) {
-    tm_status status = member_read(reading->in, name);
-    if (status == TM_OK) status = tm_json_open(reading->in, TM_JSON_ARRAY);
-    while (status == TM_OK && tm_json_element(reading->in)) {
-        status = one(reading);
+static void each_read(list_reading *reading, const char *name,
+                      void (*one)(list_reading *reading)) {
+    member_read(reading->in, name);
+    tm_json_kept(tm_json_open(reading->in, TM_JSON_ARRAY));
+    while (is_well(reading) && tm_json_element(reading->in)) {
+        one(reading);
     }
-    return status == TM_OK ? reading->in->status : status;
 }
 
-static tm_status format_read(tm_json *in) {
-    uint64_t format;
-    tm_status status = member_read(in, "format");
-    if (status == TM_OK) status = tm_json_u64(in, &format);
-    if (status != TM_OK || format == TM_STATE_FORMAT) return status;
-    (void)tm_json_fail(in, "a state format of another version");
-    return TM_E_RANGE;
+static void format_read(list_reading *reading) {
+    uint64_t format = TM_STATE_FORMAT;
+    member_read(reading->in, "format");
+    tm_json_kept(tm_json_u64(reading->in, &format));
+    if (format == TM_STATE_FORMAT) return;
+    (void)tm_json_fail(reading->in, "a state format of another version");
+    reading->other_format = true;
 }
 
-static tm_status sort_read(list_reading *reading) {
+static void sort_read(list_reading *reading) {
     static const tm_span asc = TM_LIT("asc"), desc = TM_LIT("desc");
     tm_json *in = reading->in;
     tm_reg sort;
-    tm_status status = member_read(in, "sort");
-    if (status != TM_OK) return status;
-    if (tm_json_peek(in) == TM_JSON_NULL) return tm_json_null(in);
-    status = reg_read(reading, &sort);
-    if (status != TM_OK) return status;
-    if (tm_span_cmp(sort.value, asc) != 0 && tm_span_cmp(sort.value, desc) != 0) {
-        return tm_json_fail(in, "sort is not asc or desc");
+    member_read(in, "sort");
+    if (tm_json_peek(in) == TM_JSON_NULL) {
+        tm_json_kept(tm_json_null(in));
+        return;
     }
-    return tm_list_join_sort(reading->list, &sort);
+    reg_read(reading, &sort);
+    if (tm_span_cmp(sort.value, asc) != 0 && tm_span_cmp(sort.value, desc) != 0) {
+        (void)tm_json_fail(in, "sort is not asc or desc");
+    }
+    if (!is_well(reading)) return;
+    if (tm_list_join_sort(reading->list, &sort) != TM_OK) no_memory(reading);
 }
 
 tm_status tm_list_read(tm_list *list, tm_json *in) {
     list_reading reading = {.list = list, .in = in};
-    tm_status status = tm_json_open(in, TM_JSON_OBJECT);
-    if (status == TM_OK) status = format_read(in);
-    if (status == TM_OK) status = each_read(&reading, "browsers", browser_read);
-    if (status == TM_OK) status = each_read(&reading, "dead", dead_read);
-    if (status == TM_OK) status = each_read(&reading, "items", item_read);
-    if (status == TM_OK) status = sort_read(&reading);
-    if (status != TM_OK) return status;
     tm_span key;
-    if (tm_json_member(in, &key))
-        return tm_json_fail(in, "not a member of a state");
-    return in->status;
+    tm_json_kept(tm_json_open(in, TM_JSON_OBJECT));
+    format_read(&reading);
+    each_read(&reading, "browsers", browser_read);
+    each_read(&reading, "dead", dead_read);
+    each_read(&reading, "items", item_read);
+    sort_read(&reading);
+    if (is_well(&reading) && tm_json_member(in, &key)) {
+        (void)tm_json_fail(in, "not a member of a state");
+    }
+    return reading.other_format ? TM_E_RANGE : in->status;
 }
