@@ -145,6 +145,7 @@ static void read_run(memory *m, tm_store_read *request) {
         uint64_t ops = 0, bytes = 0;
         for (end = from; end < list->count;) {
             const tm_batch *batch = &list->batches[end++];
+            if (batch->last_seq <= request->since) continue;
             ops += batch->last_seq - batch->first_seq + 1;
             bytes += batch->operations.len;
             if (ops >= request->ops_max || bytes >= request->bytes_max) break;

@@ -10,9 +10,10 @@ typedef struct extent {
     uint64_t ops, bytes;
 } extent;
 
-static bool extent_full(extent *taken, const tm_store_read *request, uint64_t ops,
-                        uint64_t bytes) {
-    taken->ops += ops;
+static bool extent_full(extent *taken, const tm_store_read *request, uint64_t first,
+                        uint64_t last, uint64_t bytes) {
+    if (last <= request->since) return false; // shown, not counted
+    taken->ops += last - first + 1;
     taken->bytes += bytes;
     return taken->ops >= request->ops_max || taken->bytes >= request->bytes_max;
 }
@@ -25,7 +26,7 @@ static size_t refs_wanted(const tm_place *place, size_t from,
     size_t end = from;
     while (end < place->count) {
         const tm_ref *ref = &place->refs[place->from + end++];
-        if (extent_full(&taken, request, ref->last_seq - ref->first_seq + 1,
+        if (extent_full(&taken, request, ref->first_seq, ref->last_seq,
                         ref->bytes)) {
             if (end < place->count) end++;
             break;
@@ -128,9 +129,8 @@ static int take(reading *r, sqlite3_stmt *row) {
     int rc = batch_add(r->s, r->job, row);
     if (rc != SQLITE_OK) return rc;
     const tm_batch *batch = &r->job->batches[r->job->count - 1];
-    r->full =
-        extent_full(&r->taken, r->request, batch->last_seq - batch->first_seq + 1,
-                    batch->operations.len);
+    r->full = extent_full(&r->taken, r->request, batch->first_seq, batch->last_seq,
+                          batch->operations.len);
     return SQLITE_OK;
 }
 

@@ -72,7 +72,9 @@ typedef struct tm_store_append {
 // read - whole batches in order, strongly consistent: first the batch that holds
 // `since` (or ends there), if it is still there, then those after it. `since` 0 starts
 // at the beginning. Stops after the batch that reaches `ops_max` operations or
-// `bytes_max` bytes, but gives at least one batch if there is one.
+// `bytes_max` bytes of operations, where a batch that ends at `since` counts for nothing:
+// a reader that goes on from the last batch always gets further. At least one batch
+// beyond comes if there is one.
 //   more   whether batches follow that were cut off
 typedef struct tm_store_read {
     tm_key key; // borrows

@@ -6,6 +6,9 @@
 
 #include "t.h"
 
+#define IN_MEMORY "/dev/shm"
+
+static bool in_memory;
 static char directory[256];
 static pid_t owner;
 
@@ -18,11 +21,15 @@ static void remove_all(void) {
     if (system(command) != 0) fprintf(stderr, "# %s is left behind\n", directory);
 }
 
+void scratch_in_memory(void) {
+    in_memory = access(IN_MEMORY, W_OK) == 0;
+}
+
 const char *scratch_path(const char *name) {
     static char paths[8][sizeof directory + 64];
     static size_t turn;
     if (directory[0] == '\0') {
-        const char *tmp = getenv("TMPDIR");
+        const char *tmp = in_memory ? IN_MEMORY : getenv("TMPDIR");
         snprintf(directory, sizeof directory, "%s/tidemark-store-XXXXXX",
                  tmp == NULL ? "/tmp" : tmp);
         assert_non_null(mkdtemp(directory));

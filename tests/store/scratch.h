@@ -9,6 +9,11 @@
 // eight.
 const char *scratch_path(const char *name);
 
+// scratch_in_memory - have the directory in memory, where the machine has such a place;
+// before the first path. For tests that open databases by the hundred: what survives a
+// kill there is what survives it on a disk.
+void scratch_in_memory(void);
+
 // scratch_remove - the database of this name, its -wal, -shm and -lock.
 void scratch_remove(const char *name);
 
