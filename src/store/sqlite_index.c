@@ -170,7 +170,7 @@ int tm_list_filed(tm_conn *conn, uint64_t id, uint64_t *head) {
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int tm_list_find(tm_conn *conn, tm_key key, uint64_t *id) {
+int tm_list_lookup(tm_conn *conn, tm_key key, uint64_t *id) {
     sqlite3_stmt *find = tm_conn_stmt(conn, TM_SQL_LIST_FIND);
     *id = 0;
     int rc = tm_bind_bytes(find, 1, key.user);

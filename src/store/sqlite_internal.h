@@ -312,9 +312,9 @@ size_t tm_place_seek(const tm_place *place,
                                       // or later, from 0
 void tm_places_free(tm_sqlite *s);
 
-// tm_list_find - its id, 0 if it is not in `lists`; tm_list_filed - the last seq that is
+// tm_list_lookup - its id, 0 if it is not in `lists`; tm_list_filed - the last seq that is
 // filed, 0 if none. SQLITE_OK or what failed.
-int tm_list_find(tm_conn *conn, tm_key key, uint64_t *id);
+int tm_list_lookup(tm_conn *conn, tm_key key, uint64_t *id);
 int tm_list_filed(tm_conn *conn, uint64_t id, uint64_t *head);
 
 // tm_place_load - the memory as it is in the database: every unfiled row. Called when no

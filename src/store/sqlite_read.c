@@ -246,7 +246,7 @@ static int job_read(tm_sqlite *s, tm_conn *conn, tm_store_own *own) {
     tm_job *job = own->result;
     job->bytes = (tm_span){(const uint8_t *)"", 0};
     int rc = SQLITE_OK;
-    if (job->id == 0) rc = tm_list_find(conn, tm_request_key(own), &job->id);
+    if (job->id == 0) rc = tm_list_lookup(conn, tm_request_key(own), &job->id);
     if (rc != SQLITE_OK || job->id == 0) return rc;
     if (own->kind == TM_REQUEST_LOAD) return snapshot_read(conn, job);
     reading r = {s, conn, TM_REQUEST_OF(tm_store_read, own), job, {0, 0}, false};

@@ -12,7 +12,7 @@ int tm_draft_begin(tm_sqlite *s, tm_place *place) {
     if (!place->known) {
         tm_key key = tm_key_split((tm_span){place->key, place->key_len});
         uint64_t id = 0, head = 0;
-        int rc = tm_list_find(&s->writer, key, &id);
+        int rc = tm_list_lookup(&s->writer, key, &id);
         if (rc == SQLITE_OK && id > 0) rc = tm_list_filed(&s->writer, id, &head);
         if (rc != SQLITE_OK) return rc;
         pthread_mutex_lock(&s->lock);
