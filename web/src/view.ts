@@ -55,6 +55,7 @@ export class View<F extends string> {
     return {
       snapshot: () => this.get(id),
       subscribe: (changed) => {
+        if (!this.#listened()) this.mark(); // they know what is there now
         const listeners = this.#ofItem.get(id) ?? new Listeners();
         this.#ofItem.set(id, listeners);
         const out = listeners.add(changed);
@@ -75,8 +76,7 @@ export class View<F extends string> {
 
   /** Tells the listeners what has changed since they were told last. */
   tell(): void {
-    const listened = Object.values(this.#listeners).some(({ size }) => size > 0) || this.#ofItem.size > 0;
-    if (!listened) return; // then the next reader asks
+    if (!this.#listened()) return; // then the next reader asks
     this.#refresh();
     const [told, shown, before] = [this.#told, this.#shown, this.#before];
     if (told === shown && before.size === 0) return;
@@ -87,13 +87,20 @@ export class View<F extends string> {
     }
   }
 
+  #listened(): boolean {
+    return this.#ofItem.size > 0 || Object.values(this.#listeners).some(({ size }) => size > 0);
+  }
+
   #part<P extends keyof Shown<F>>(part: P): Readable<Shown<F>[P]> {
     return {
       snapshot: () => {
         this.#refresh();
         return this.#shown[part];
       },
-      subscribe: (changed) => this.#listeners[part].add(changed),
+      subscribe: (changed) => {
+        if (!this.#listened()) this.mark();
+        return this.#listeners[part].add(changed);
+      },
     };
   }
 

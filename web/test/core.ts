@@ -1,7 +1,8 @@
 /** core.ts - the shipped core.wasm, compiled once. */
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
-const wasm = new URL("../../build/wasm/core.wasm", import.meta.url);
+const wasm = join(import.meta.dirname, "../../build/wasm/core.wasm");
 let compiled: WebAssembly.Module | undefined;
 
 export function core(): WebAssembly.Module {

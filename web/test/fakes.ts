@@ -76,7 +76,7 @@ export class FakeBrowser {
   gate: Promise<void> | undefined;
   #watchers = new Set<{ tab: object; changed: (key: string | null) => void }>();
   #stores = new Set<DiskStore>();
-  #locks = new Map<string, { holder: object; waiting: (() => void)[] }>();
+  #locks = new Map<string, { holder: object; waiting: { tab: object; turn: () => void }[] }>();
 
   localStore(tab: object): LocalStore {
     const tell = (key: string): void => {
@@ -160,10 +160,10 @@ export class FakeBrowser {
         new Promise((resolve, reject) => {
           const lock = this.#locks.get(name);
           if (!lock) return resolve(hold(name));
-          const turn = (): void => resolve(hold(name));
-          lock.waiting.push(turn);
+          const waiter = { tab, turn: () => resolve(hold(name)) };
+          lock.waiting.push(waiter);
           signal.addEventListener("abort", () => {
-            lock.waiting = lock.waiting.filter((other) => other !== turn);
+            lock.waiting = lock.waiting.filter((other) => other !== waiter);
             reject(new DOMException("aborted", "AbortError"));
           });
         }),
@@ -171,12 +171,13 @@ export class FakeBrowser {
   }
   #release(name: string): void {
     const next = this.#locks.get(name)?.waiting.shift();
-    if (next) next();
+    if (next) next.turn();
     else this.#locks.delete(name);
   }
 
   /** The tab is gone without a word: its locks are free, it writes no more. */
   kill(tab: object): void {
+    for (const lock of this.#locks.values()) lock.waiting = lock.waiting.filter((waiter) => waiter.tab !== tab);
     for (const [name, { holder }] of [...this.#locks]) if (holder === tab) this.#release(name);
     for (const watcher of this.#watchers) if (watcher.tab === tab) this.#watchers.delete(watcher);
   }
@@ -462,9 +463,9 @@ export class Tab {
     return result.value;
   }
   #mortalDisk(disk: DiskStore): DiskStore {
-    return Object.assign(Object.create(disk) as DiskStore, {
-      commit: (transaction: Transaction) => this.#orNever(this.alive ? disk.commit(transaction) : new Promise<never>(() => {})),
-    });
+    const commit = disk.commit;
+    disk.commit = (transaction) => this.#orNever(this.alive ? commit(transaction) : new Promise<never>(() => {}));
+    return disk;
   }
 
   get status(): ReturnType<List<Fields>["status"]["snapshot"]> {

@@ -88,7 +88,7 @@ test("a batch that throws did not happen, and nobody hears of it", async () => {
     list.update(id, { description: "changed" });
     list.setSort("desc");
     expect(list.item(id).snapshot()?.description).toBe("changed"); // seen inside
-    expect(list.items.snapshot()).toHaveLength(2);
+    expect(list.items.snapshot().map(({ imageId }) => imageId)).toContain("3.jpg");
     expect(list.sort.snapshot()).toBe("desc");
     throw new Error("app bug");
   };
@@ -128,7 +128,7 @@ test("the 101st edit of a batch throws, and none is made", async () => {
     list.batch(() => {
       for (let i = 0; i < 101; i++) list.add(`p${i}`);
     }),
-  ).toThrow(/100/);
+  ).toThrow(/too many edits in a batch/);
   expect(list.items.snapshot()).toEqual([]);
   expect(list.status.snapshot().pending).toBe(0);
 });
