@@ -283,8 +283,7 @@ static uint32_t field_place(const tm_item *item, tm_span name, bool *found) {
     return low;
 }
 
-static tm_item_field *field_make(tm_list *list, tm_item *item, uint32_t place,
-                                 tm_span name) {
+static void field_make(tm_list *list, tm_item *item, uint32_t place, tm_span name) {
     size_t count = item->field_count, unit = sizeof(tm_item_field);
     if (tm_pool_block((count + 1) * unit) != tm_pool_block(count * unit)) {
         tm_item_field *fields = tm_pool_get(&list->pool, (count + 1) * unit);
@@ -296,18 +295,17 @@ static tm_item_field *field_make(tm_list *list, tm_item *item, uint32_t place,
     memmove(field + 1, field, (count - place) * unit);
     *field = (tm_item_field){.name = word_use(list, &list->names, name)};
     item->field_count++;
-    return field;
 }
 
 static bool field_write(tm_list *list, tm_item *item, tm_span name,
                         const tm_reg *write) {
     bool found;
     uint32_t place = field_place(item, name, &found);
-    tm_item_field *field = &item->fields[place];
     if (!found) {
-        field = field_make(list, item, place, name);
+        field_make(list, item, place, name);
         list->size += SIZE_FIELD + json_len(name);
     }
+    tm_item_field *field = &item->fields[place];
     return reg_write(list, item->id, field->name, &field->reg, write);
 }
 
