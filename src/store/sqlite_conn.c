@@ -116,7 +116,10 @@ sqlite3_stmt *tm_conn_stmt(tm_conn *conn, tm_sql which) {
 }
 
 int tm_conn_run(tm_conn *conn, tm_sql which) {
+    errno = 0;
     int rc = sqlite3_step(conn->stmts[which]);
+    conn->error =
+        errno; // sqlite3_system_errno has it for reads alone, not for a COMMIT
     int reset = sqlite3_reset(conn->stmts[which]);
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? reset : rc;
 }
@@ -163,8 +166,7 @@ uint64_t tm_column_u64(sqlite3_stmt *stmt, int index) {
 
 // A write failed for want of room, whatever the filesystem calls it.
 static bool no_room(const tm_conn *conn) {
-    int code = sqlite3_system_errno(conn->db);
-    return code == ENOSPC || code == EDQUOT;
+    return conn->error == ENOSPC || conn->error == EDQUOT;
 }
 
 tm_fate tm_conn_fate(const tm_conn *conn, int rc) {

@@ -154,6 +154,7 @@ typedef enum tm_sql {
 typedef struct tm_conn { // zero-initialised = closed
     sqlite3 *db;
     sqlite3_stmt *stmts[TM_SQL_COUNT];
+    int error; // errno after the last tm_conn_run
 } tm_conn;
 
 typedef enum tm_conn_mode { TM_CONN_READ, TM_CONN_WRITE } tm_conn_mode;
