@@ -310,7 +310,10 @@ static void full_until_there_is_room(void **state) {
 // lack what the page cache shows.
 static void a_failed_sync_is_found_at_the_next_start(void **state) {
     (void)state;
-    tm_store *store = fresh();
+    tm_sqlite_tuning tuning = eager();
+    tuning.idle_ms = tuning.wal_pages = tuning.wal_pages_max =
+        1000000; // the log grows
+    tm_store *store = fresh_tuned(tuning);
     const fault_plan plan = {.kind = FAULT_FAIL,
                              .calls = FAULT_SYNC,
                              .files = FAULT_WAL,
