@@ -22,7 +22,7 @@ static int backup_main(const tm_command *command, int argc, char **argv) {
     const tm_option options[] = {{"data", "DIR", TM_OPTION_TEXT, &data,
                                   "where the database is; default data"},
                                  {0}};
-    char **rest, problem[256] = "", size[16], took[24];
+    char **rest, problem[256] = "", size[16], took[32];
     int code = tm_options_read(command, options, argc, argv, &rest);
     if (code >= 0) return code;
     char *path = tm_path_join(data, TM_DATABASE_FILE);

@@ -27,7 +27,7 @@ typedef struct check_file {
 
 typedef struct check {
     const tm_command *command;
-    bool wasm, json;
+    bool wasm, json, traced;
     const char *directory; // of SQLite's files; NULL = in memory
     tm_arena arena;
     check_file *files, **files_last;
@@ -179,7 +179,8 @@ static void case_judged_run(check *run, const tm_node *one,
         merge_run(run, one, verdict);
         return;
     }
-    door_drop(run, tm_check_scenario(one, run->door, run->directory, verdict));
+    door_drop(run, tm_check_scenario(one, run->door, run->directory, run->traced,
+                                     verdict));
     directory_clear(run->directory);
 }
 
@@ -251,7 +252,7 @@ static int check_all(check *run, char **names) {
     }
     if (run->json) (void)printf("{\"cases\":[");
     cases_run(run);
-    char took[24];
+    char took[32];
     tm_say_duration(took, tm_host_now().mono_ms - begun);
     if (run->json) {
         (void)printf("\n],\"passed\":%zu,\"failed\":%zu}\n", run->passed,
@@ -286,6 +287,8 @@ static int check_main(const tm_command *command, int argc, char **argv) {
         {"store", "memory|sqlite", TM_OPTION_CHOICE, &store,
          "what the service stands on; default memory"},
         {"json", NULL, TM_OPTION_FLAG, &run.json, "one JSON object, for a script"},
+        {"trace", NULL, TM_OPTION_FLAG, &run.traced,
+         "print what travels in each scenario, on stderr"},
         {0}};
     char **names, directory[512];
     int code = tm_options_read(command, options, argc, argv, &names);

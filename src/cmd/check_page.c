@@ -415,14 +415,7 @@ static bool item_add(tm_check_world *world, tm_check_page *page, tm_span id,
             world->verdict, "item \"%.*s\" is in the order, but is not shown",
             (int)id.len, (const char *)id.ptr);
     }
-    const tm_node *fields = tm_node_get(item, "fields");
-    tm_check_shown_item(shown, id);
-    tm_check_shown_member(shown, tm_text("imageId"),
-                          tm_node_text(tm_node_get(item, "imageId")));
-    const tm_node *field = fields == NULL ? NULL : fields->first;
-    for (; field != NULL; field = field->next) {
-        tm_check_shown_member(shown, field->key, tm_node_text(field));
-    }
+    tm_check_shown_engine(shown, id, item);
     return true;
 }
 

@@ -566,7 +566,7 @@ static bool replicas_start(tm_check_world *world, const tm_node *list, bool pull
 }
 
 static bool world_begin(tm_check_world *world, const tm_node *one,
-                        const char *directory) {
+                        const char *directory, bool traced) {
     const tm_node *initial = tm_node_get(one, "initial");
     const tm_node *replicas = tm_node_get(one, "replicas");
     uint64_t start = 0;
@@ -577,7 +577,7 @@ static bool world_begin(tm_check_world *world, const tm_node *one,
     }
     world->true_ms = start - HOUR_MS;
     return tm_check_server_open(&world->server, world->verdict, directory,
-                                &world->random) &&
+                                &world->random, traced) &&
            (initial == NULL || initial_push(world, initial)) &&
            tm_check_world_advance(world, HOUR_MS) &&
            replicas_add(world, replicas) &&
@@ -602,18 +602,20 @@ static void world_end(tm_check_world *world) {
 }
 
 tm_status tm_check_scenario(const tm_node *one, tm_check_door *door,
-                            const char *directory, tm_check_verdict *verdict) {
+                            const char *directory, bool traced,
+                            tm_check_verdict *verdict) {
     tm_check_world world = {.verdict = verdict,
                             .door = door,
                             .random = tm_check_orders_seed(text_of(one, "name")),
                             .arena = {.alloc = &tm_host_alloc}};
     world.pages_last = &world.pages;
-    bool fine = world_begin(&world, one, directory);
+    bool fine = world_begin(&world, one, directory, traced);
     const tm_node *step = tm_node_get(one, "steps")->first;
     for (; fine && step != NULL; step = step->next) {
         tm_check_do what = tm_check_do_find(tm_node_get(step, "do"));
         verdict->step++;
         verdict->word = tm_check_do_word(what);
+        tm_check_trace(&world.server, "step", tm_text(verdict->word), step->raw);
         fine = step_do(&world, step, what);
     }
     if (fine) {

@@ -88,9 +88,11 @@ static void service_close(tm_check_server *server) {
 }
 
 bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
-                          const char *directory, uint64_t *random) {
-    *server = (tm_check_server){
-        .verdict = verdict, .directory = directory, .random = random};
+                          const char *directory, uint64_t *random, bool traced) {
+    *server = (tm_check_server){.verdict = verdict,
+                                .directory = directory,
+                                .random = random,
+                                .traced = traced};
     server->last = &server->first;
     return store_open(server) && service_open(server);
 }
@@ -110,6 +112,16 @@ bool tm_check_server_restart(tm_check_server *server) {
         if (!store_open(server)) return false;
     }
     return service_open(server);
+}
+
+void tm_check_trace(const tm_check_server *server, const char *what, tm_span who,
+                    tm_span text) {
+    if (!server->traced) return;
+    (void)fprintf(stderr, "  %-8s ", what);
+    tm_print_safe(stderr, who);
+    (void)fprintf(stderr, "  ");
+    tm_print_safe(stderr, text);
+    (void)fprintf(stderr, "\n");
 }
 
 // ---- driving ------------------------------------------------------------------------

@@ -27,6 +27,7 @@ typedef struct tm_check_server {
     const tm_span *refused; // ids of the operations that the policy refuses
     size_t refused_count;
     tm_check_parcel *first, **last;
+    bool traced; // what travels is printed on stderr
 } tm_check_server;
 
 // What came back from a request.
@@ -39,10 +40,14 @@ typedef struct tm_check_reply {
 extern const tm_key tm_check_server_key;    // the list that all cases use
 extern const tm_span tm_check_server_calls; // the path of its operations
 
+// tm_check_trace - one line about what travels, if that was asked for.
+void tm_check_trace(const tm_check_server *server, const char *what, tm_span who,
+                    tm_span text);
+
 // tm_check_server_open - a fresh store and a service over it. Each of these that answers false
 // has noted why.
 bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
-                          const char *directory, uint64_t *random);
+                          const char *directory, uint64_t *random, bool traced);
 void tm_check_server_close(tm_check_server *server);
 
 // tm_check_server_restart - the process ends and starts again on what is durable. All

@@ -31,6 +31,17 @@ void tm_check_shown_member(tm_check_shown *shown, tm_span name, tm_span value) {
     if (part != NULL) part->value = value;
 }
 
+void tm_check_shown_engine(tm_check_shown *shown, tm_span id, const tm_node *item) {
+    const tm_node *fields = tm_node_get(item, "fields");
+    const tm_node *field = fields == NULL ? NULL : fields->first;
+    tm_check_shown_item(shown, id);
+    tm_check_shown_member(shown, image_member,
+                          tm_node_text(tm_node_get(item, "imageId")));
+    for (; field != NULL; field = field->next) {
+        tm_check_shown_member(shown, field->key, tm_node_text(field));
+    }
+}
+
 // ---- writing ------------------------------------------------------------------------
 
 static int part_cmp(const void *a, const void *b) {

@@ -27,6 +27,9 @@ typedef struct tm_check_shown {
 void tm_check_shown_item(tm_check_shown *shown, tm_span id);
 void tm_check_shown_member(tm_check_shown *shown, tm_span name, tm_span value);
 
+// tm_check_shown_engine - add an item as tm_engine_item gives it.
+void tm_check_shown_engine(tm_check_shown *shown, tm_span id, const tm_node *item);
+
 // tm_check_shown_write - the text. `sort` is "asc" or "desc". Sorts what was added.
 TM_MUST_USE tm_status tm_check_shown_write(tm_check_shown *shown, tm_span sort,
                                            tm_buf *out);

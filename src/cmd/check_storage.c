@@ -192,23 +192,30 @@ tm_committed tm_check_storage_commit(tm_check_storage *storage,
 
 // ---- damage -------------------------------------------------------------------------
 
-// When an entry was made: the stamp of its first operation, found wherever the record
-// has it. An entry that all was accepted of is none of the queue any more.
+// When an entry was made: the stamp of its first operation that is still to be sent. One
+// whose operations were all accepted, or became offers, is none of the queue any more.
 typedef struct entry_time {
     uint64_t timestamp, logical, version;
 } entry_time;
 
-static bool time_find(const tm_node *node, entry_time *time) {
-    if (node == NULL) return false;
-    if (tm_node_u64(tm_node_get(node, "timestamp"), &time->timestamp) &&
-        tm_node_u64(tm_node_get(node, "version"), &time->version)) {
-        if (!tm_node_u64(tm_node_get(node, "logical"), &time->logical)) {
-            time->logical = 0;
-        }
-        return true;
+static bool is_offered(const tm_node *entry, uint64_t index) {
+    const tm_node *offered = tm_node_get(entry, "offered");
+    const tm_node *one = offered == NULL ? NULL : offered->first;
+    for (uint64_t number; one != NULL; one = one->next) {
+        if (tm_node_u64(one, &number) && number == index) return true;
     }
-    for (const tm_node *child = node->first; child != NULL; child = child->next) {
-        if (time_find(child, time)) return true;
+    return false;
+}
+
+static bool time_find(const tm_node *entry, entry_time *time) {
+    const tm_node *ops = tm_node_get(entry, "operations");
+    const tm_node *op = ops == NULL ? NULL : ops->first;
+    for (uint64_t index = 0; op != NULL; op = op->next, index++) {
+        if (tm_node_get(op, "seq") != NULL || is_offered(entry, index)) continue;
+        *time = (entry_time){0};
+        (void)tm_node_u64(tm_node_get(op, "logical"), &time->logical);
+        return tm_node_u64(tm_node_get(op, "timestamp"), &time->timestamp) &&
+               tm_node_u64(tm_node_get(op, "version"), &time->version);
     }
     return false;
 }

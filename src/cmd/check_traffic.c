@@ -12,7 +12,7 @@
 #include "cmd/host.h"
 
 // An exchange that does not end must not hang the check.
-#define ROUNDS_MAX 10000u
+#define ROUNDS_MAX 2000u
 
 static const tm_span nothing = {NULL, 0};
 
@@ -51,6 +51,8 @@ static bool take(tm_check_world *world, tm_check_page *page, exchange *one) {
         return false;
     }
     one->ref = (uint64_t)ref;
+    tm_check_trace(&world->server, one->kind == TM_SEND_PULL ? "pulls" : "sends",
+                   page->id, one->bytes);
     return !world->verdict->failed;
 }
 
@@ -59,6 +61,8 @@ static bool answer(tm_check_world *world, tm_check_page *page, const exchange *o
                    uint32_t status, tm_span body) {
     uint64_t args[] = {one->ref, status, body.len};
     int64_t result;
+    tm_check_trace(&world->server, status == 0 ? "no reply" : "reply", page->id,
+                   body);
     return tm_check_page_call_now(world, page, TM_FN_answer, args, 3, body, &result,
                                   NULL);
 }
@@ -66,6 +70,7 @@ static bool answer(tm_check_world *world, tm_check_page *page, const exchange *o
 static bool feed(tm_check_world *world, tm_check_page *page, tm_span frame) {
     uint64_t len = frame.len;
     int64_t result;
+    tm_check_trace(&world->server, "hears", page->id, frame);
     return tm_check_page_call_now(world, page, TM_FN_feed, &len, 1, frame, &result,
                                   NULL);
 }
@@ -168,6 +173,7 @@ static bool parcels_feed(tm_check_world *world, tm_check_page *page) {
 static void parcels_lose(tm_check_world *world, const tm_check_page *page) {
     tm_check_parcel *parcel;
     while ((parcel = tm_check_server_parcel(&world->server, page)) != NULL) {
+        tm_check_trace(&world->server, "misses", page->id, parcel_span(parcel));
         free(parcel);
     }
 }
@@ -219,16 +225,26 @@ static bool exchange_answer(tm_check_world *world, tm_check_page *page,
     return answer(world, page, one, one->reply.status, body);
 }
 
+// A frame that is answered by frames, all of which arrive.
+static bool frame_serve(tm_check_world *world, tm_check_page *page,
+                        const exchange *one) {
+    return tm_check_server_feed(&world->server, tm_check_world_server_now(world),
+                                page->conn, one->bytes) &&
+           parcels_feed(world, page);
+}
+
 // Whatever else the engine of a page on the push channel wants to say: it found a hole.
 static bool page_flush(tm_check_world *world, tm_check_page *page) {
     for (unsigned rounds = 0; rounds < ROUNDS_MAX; rounds++) {
+        exchange one = {0};
         if (!page->running || page->conn == NULL) return true;
-        exchange one = {.reply = {.body = {.alloc = &tm_host_alloc}}};
         if (!take(world, page, &one)) return false;
         if (one.kind == TM_SEND_NONE) return true;
-        if (!tm_check_server_feed(&world->server, tm_check_world_server_now(world),
-                                  page->conn, one.bytes) ||
-            !parcels_feed(world, page) || !tm_check_page_pump(world, page)) {
+        if (one.kind != TM_SEND_FRAME) {
+            return tm_check_verdict_fail(world->verdict,
+                                         "a page pushed what nobody asked it to");
+        }
+        if (!frame_serve(world, page, &one) || !tm_check_page_pump(world, page)) {
             return false;
         }
     }
@@ -364,20 +380,37 @@ static bool may_go_on(const tm_check_reply *reply) {
     return on;
 }
 
+// What the engine wants to say. A page on the push channel may first ask for what it found
+// missing; one without learns of that here too, but pulls only when a step says so.
+static bool save_take(tm_check_world *world, tm_check_page *page, exchange *one) {
+    if (!ask(world, page, TM_ASK_PUSH)) return false;
+    for (unsigned rounds = 0; rounds < ROUNDS_MAX; rounds++) {
+        bool done = true;
+        if (!take(world, page, one)) return false;
+        switch (one->kind) {
+        case TM_SEND_NONE:
+        case TM_SEND_SAVE:
+            return true;
+        case TM_SEND_PULL:
+            done = answer(world, page, one, 0, nothing);
+            break;
+        case TM_SEND_FRAME:
+            done = frame_serve(world, page, one);
+            break;
+        }
+        if (!done || !tm_check_page_pump(world, page)) return false;
+    }
+    return never_ends(world, "what a page says before it pushes");
+}
+
 // One request. *more: there may be another.
 static bool push_one(tm_check_world *world, tm_check_page *page,
                      const tm_check_push *push, bool first, uint64_t *left,
                      exchange *one, bool *more) {
     uint64_t count = 0;
     *more = false;
-    if (!ask(world, page, TM_ASK_PUSH) || !take(world, page, one)) return false;
-    if (one->kind != TM_SEND_SAVE) {
-        *more = one->kind != TM_SEND_NONE;
-        return !*more ||
-               tm_check_verdict_fail(world->verdict,
-                                     "a push made the engine ask for something "
-                                     "else");
-    }
+    if (!save_take(world, page, one)) return false;
+    if (one->kind == TM_SEND_NONE) return true;
     if (!sent_remember(world, page, one->bytes) ||
         !mood_set(world, push, one->bytes, first, *left, &count)) {
         return false;
@@ -488,6 +521,19 @@ static bool connect_page(tm_check_world *world, tm_check_page *page) {
            channel(world, page, TM_CHANNEL_PUSH);
 }
 
+// What a page that starts has missed stays missed; that it is heard by the server is not
+// left to hope.
+static bool parcels_miss(tm_check_world *world, tm_check_page *page) {
+    char type[24] = "";
+    tm_check_parcel *parcel = tm_check_server_parcel(&world->server, page);
+    if (parcel != NULL) frame_type(parcel_span(parcel), type);
+    free(parcel);
+    parcels_lose(world, page);
+    return strcmp(type, "SUBSCRIBED") == 0 ||
+           tm_check_verdict_fail(world->verdict, "a SUBSCRIBE was answered by %s",
+                                 type);
+}
+
 // Starting makes no call of the network, but whoever has the push channel hears from now
 // on: the server is told of a subscriber that knows everything.
 static bool listen(tm_check_world *world, tm_check_page *page) {
@@ -498,6 +544,8 @@ static bool listen(tm_check_world *world, tm_check_page *page) {
     tm_buf frame = {.alloc = &tm_host_alloc};
     tm_buf_text(&frame, "{\"type\":\"SUBSCRIBE\",\"list\":");
     tm_buf_json(&frame, tm_check_server_key.list);
+    tm_buf_text(&frame, ",\"user\":");
+    tm_buf_json(&frame, tm_check_server_key.user);
     tm_buf_text(&frame, ",\"since\":");
     tm_buf_u64(&frame, head);
     tm_buf_text(&frame, "}");
@@ -505,8 +553,7 @@ static bool listen(tm_check_world *world, tm_check_page *page) {
         frame.status == TM_OK &&
         tm_check_server_feed(&world->server, now, page->conn, tm_buf_span(&frame));
     tm_buf_deinit(&frame);
-    parcels_lose(world, page);
-    return done;
+    return done && parcels_miss(world, page);
 }
 
 bool tm_check_traffic_attach(tm_check_world *world, tm_check_page *page) {

@@ -49,6 +49,10 @@ static bool earliest(tm_check_world *world, uint64_t *at, tm_check_page **whose)
         uint64_t deadline;
         if (!page->running) continue;
         if (!page_deadline(world, page, &deadline)) return false;
+        // One that was told the time and has still something due wants to send; in a
+        // scenario only steps send.
+        bool told = page->ticked_ms == world->true_ms;
+        if (told && deadline <= world->true_ms) continue;
         if (deadline < *at) {
             *at = deadline;
             *whose = page;
@@ -64,6 +68,7 @@ static bool tick(tm_check_world *world, tm_check_page *page) {
                tm_check_traffic_deliver(world);
     }
     int64_t result;
+    page->ticked_ms = world->true_ms;
     return tm_check_page_call_now(world, page, TM_FN_tick, NULL, 0,
                                   (tm_span){NULL, 0}, &result, NULL) &&
            tm_check_page_pump(world, page);

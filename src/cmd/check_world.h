@@ -40,8 +40,9 @@ typedef struct tm_check_page {
     bool online, ws, running;
     int32_t engine; // 0 = none
     tm_check_held *held;
-    tm_conn *conn; // NULL = not connected
-    uint64_t drop; // so many more messages of the push channel are lost
+    tm_conn *conn;      // NULL = not connected
+    uint64_t ticked_ms; // when it was told the time last
+    uint64_t drop;      // so many more messages of the push channel are lost
     tm_check_sent *sent, **sent_last;
 } tm_check_page;
 

@@ -100,14 +100,14 @@ void tm_say_time(char out[32], uint64_t wall_ms) {
     (void)snprintf(out, 32, "%s.%03u", text, (unsigned)(wall_ms % 1000));
 }
 
-void tm_say_duration(char out[24], uint64_t ms) {
+void tm_say_duration(char out[32], uint64_t ms) {
     if (ms < 1000) {
-        (void)snprintf(out, 24, "%u ms", (unsigned)ms);
+        (void)snprintf(out, 32, "%u ms", (unsigned)ms);
     } else if (ms < 60000) {
-        (void)snprintf(out, 24, "%u.%u s", (unsigned)(ms / 1000),
+        (void)snprintf(out, 32, "%u.%u s", (unsigned)(ms / 1000),
                        (unsigned)(ms % 1000 / 100));
     } else {
-        (void)snprintf(out, 24, "%" PRIu64 " min %u s", ms / 60000,
+        (void)snprintf(out, 32, "%" PRIu64 " min %u s", ms / 60000,
                        (unsigned)(ms / 1000 % 60));
     }
 }

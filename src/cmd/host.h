@@ -44,7 +44,7 @@ void tm_say_size(char out[16], uint64_t bytes);
 // tm_say_time - "2026-11-23 15:49:02.123", UTC.
 void tm_say_time(char out[32], uint64_t wall_ms);
 // tm_say_duration - "140 ms", "2.3 s", "3 min 5 s".
-void tm_say_duration(char out[24], uint64_t ms);
+void tm_say_duration(char out[32], uint64_t ms);
 
 // tm_say_safe - text that came from outside, for a terminal: controls, and what turns the
 // direction of writing, become \u escapes; no terminal can be driven by a description.

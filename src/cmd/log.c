@@ -100,7 +100,7 @@ static void op_line(tm_buf *out, const tm_op *op, uint64_t accepted_ms) {
     line_begin(out, op->seq, made_ms, op->at.browser);
     op_told(out, op);
     if (accepted_ms > made_ms + LATE_MS) {
-        char late[24];
+        char late[32];
         tm_say_duration(late, accepted_ms - made_ms);
         tm_buf_text(out, " (arrived ");
         tm_buf_text(out, late);

@@ -14,7 +14,7 @@ static int restore_main(const tm_command *command, int argc, char **argv) {
     const tm_option options[] = {{"data", "DIR", TM_OPTION_TEXT, &data,
                                   "where the database is; default data"},
                                  {0}};
-    char **rest, problem[256] = "", took[24];
+    char **rest, problem[256] = "", took[32];
     int code = tm_options_read(command, options, argc, argv, &rest);
     if (code >= 0) return code;
     (void)umask(077);

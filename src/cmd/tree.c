@@ -43,6 +43,9 @@ static tm_status node_read(tm_json *in, tm_arena *arena, tm_node *node) {
     case TM_JSON_OBJECT:
         status = children_read(in, arena, node);
         break;
+    case TM_JSON_END:
+        status = tm_json_fail(in, "nothing is there");
+        break;
     default:
         status = tm_json_null(in);
         break;

@@ -125,7 +125,7 @@ static bool is_meant(const tm_database_list *list, const char *user,
 }
 
 static void closing_say(const verifying *run, uint64_t took_ms) {
-    char size[16], took[24];
+    char size[16], took[32];
     tm_say_size(size, run->bytes);
     tm_say_duration(took, took_ms);
     if (run->json) {
