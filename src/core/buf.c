@@ -59,35 +59,19 @@ void tm_buf_u64(tm_buf *buf, uint64_t number) {
 
 static void escape(tm_buf *buf, uint8_t byte) {
     static const char hex[] = "0123456789abcdef";
-    uint8_t text[6] = {'\\', 0, '0', '0', 0, 0};
-    switch (byte) {
-    case '"':
-    case '\\':
+    static const char words[] = "btn?fr"; // from 8 on; 11 has none
+    uint8_t text[6] = {'\\', 'u', '0', '0', 0, 0};
+    size_t len = 2;
+    if (byte == '"' || byte == '\\') {
         text[1] = byte;
-        break;
-    case '\b':
-        text[1] = 'b';
-        break;
-    case '\f':
-        text[1] = 'f';
-        break;
-    case '\n':
-        text[1] = 'n';
-        break;
-    case '\r':
-        text[1] = 'r';
-        break;
-    case '\t':
-        text[1] = 't';
-        break;
-    default:
-        text[1] = 'u';
+    } else if (byte >= 8 && byte <= 13 && byte != 11) {
+        text[1] = (uint8_t)words[byte - 8];
+    } else {
         text[4] = (uint8_t)hex[byte >> 4];
         text[5] = (uint8_t)hex[byte & 15];
-        tm_buf_put(buf, (tm_span){text, 6});
-        return;
+        len = 6;
     }
-    tm_buf_put(buf, (tm_span){text, 2});
+    tm_buf_put(buf, (tm_span){text, len});
 }
 
 void tm_buf_json(tm_buf *buf, tm_span text) {

@@ -16,12 +16,14 @@
 #define SIZE_ITEM  8u // ["id",null],
 #define SIZE_FIELD 5u // ,["name",REG]
 
+static const tm_span no_name = TM_LIT("");
+
 // ---- sizes --------------------------------------------------------------------------
 
-static size_t json_len(tm_span text) {
-    size_t len = 2 + text.len;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
+static size_t json_len(const tm_span *text) {
+    size_t len = 2 + text->len;
+    for (size_t i = 0; i < text->len; i++) {
+        uint8_t c = text->ptr[i];
         if (c < 0x20) {
             len += 5; // \u00xx; some are shorter
         } else if (c == '"' || c == '\\') {
@@ -31,12 +33,23 @@ static size_t json_len(tm_span text) {
     return len;
 }
 
-static size_t reg_size(const tm_reg *reg) {
-    return SIZE_REG + (reg->value.ptr == NULL ? SIZE_NULL : json_len(reg->value));
-}
-
 static bool reg_written(const tm_reg *reg) {
     return reg->at.browser.len > 0;
+}
+
+// Puts a register's part into the digest and the size, or takes it out.
+static void reg_count(tm_list *list, const tm_span *id, const tm_span *name,
+                      const tm_reg *reg, bool in) {
+    tm_digest part = tm_digest_reg(*id, *name, reg);
+    size_t size = SIZE_REG;
+    size += reg->value.ptr == NULL ? SIZE_NULL : json_len(&reg->value);
+    if (in) {
+        tm_digest_add(&list->digest, part);
+        list->size += size;
+    } else {
+        tm_digest_sub(&list->digest, part);
+        list->size -= size;
+    }
 }
 
 // ---- the index ----------------------------------------------------------------------
@@ -45,27 +58,26 @@ static tm_item *item_at(const tm_list *list, uint32_t index) {
     return &list->chunks[index / TM_LIST_CHUNK][index % TM_LIST_CHUNK];
 }
 
-static uint32_t id_hash(const tm_list *list, tm_span id) {
-    return (uint32_t)tm_hash(list->seed, id);
-}
-
-static tm_item *item_find(const tm_list *list, tm_span id, uint32_t hash) {
+static tm_item *item_find(const tm_list *list, const tm_span *id, uint32_t hash) {
     if (list->place_cap == 0) return NULL;
     size_t mask = list->place_cap - 1;
     for (size_t i = hash & mask; list->places[i].item != 0; i = (i + 1) & mask) {
         if (list->places[i].hash != hash) continue;
         tm_item *item = item_at(list, list->places[i].item - 1);
-        if (tm_span_cmp(item->id, id) == 0) return item;
+        if (item->id.len == id->len &&
+            memcmp(item->id.ptr, id->ptr, id->len) == 0) {
+            return item;
+        }
     }
     return NULL;
 }
 
-static void place_put(list_place *places, size_t cap, list_place place) {
-    size_t i = place.hash & (cap - 1);
+static void place_put(list_place *places, size_t cap, const list_place *place) {
+    size_t i = place->hash & (cap - 1);
     while (places[i].item != 0) {
         i = (i + 1) & (cap - 1);
     }
-    places[i] = place;
+    places[i] = *place;
 }
 
 // Room for one more item in the index; full at 13 of 16, since a place is small and a
@@ -78,7 +90,7 @@ static tm_status places_reserve(tm_list *list) {
     list_place *places = tm_alloc_get(list->alloc, more * sizeof *places);
     if (places == NULL) return TM_E_NOMEM;
     for (size_t i = 0; i < cap; i++) {
-        if (list->places[i].item != 0) place_put(places, more, list->places[i]);
+        if (list->places[i].item != 0) place_put(places, more, &list->places[i]);
     }
     tm_alloc_put(list->alloc, list->places, cap * sizeof *places);
     list->places = places;
@@ -86,30 +98,28 @@ static tm_status places_reserve(tm_list *list) {
     return TM_OK;
 }
 
-static tm_status chunks_reserve(tm_list *list) {
-    if (list->count / TM_LIST_CHUNK < list->chunk_cap) return TM_OK;
-    if (list->count == UINT32_MAX - TM_LIST_CHUNK) return TM_E_NOMEM;
-    size_t cap = list->chunk_cap, more = cap == 0 ? 4 : 2 * cap;
-    tm_item **chunks =
-        list->alloc->resize(list->alloc->context, list->chunks,
-                            cap * sizeof *chunks, more * sizeof *chunks);
-    if (chunks == NULL) return TM_E_NOMEM;
-    list->chunks = chunks;
-    list->chunk_cap = more;
-    return TM_OK;
+// Room for one more element in an array of `*cap`; NULL when refused.
+static void *array_reserve(const tm_alloc *alloc, void *array, size_t count,
+                           size_t *cap, size_t element) {
+    if (count < *cap) return array;
+    size_t more = *cap == 0 ? 4 : 2 * *cap;
+    void *moved =
+        alloc->resize(alloc->context, array, *cap * element, more * element);
+    if (moved != NULL) *cap = more;
+    return moved;
 }
 
 // ---- texts --------------------------------------------------------------------------
 
-static tm_span text_copy(tm_pool *pool, tm_span text) {
-    if (text.ptr == NULL) return text;
-    uint8_t *ptr = tm_pool_get(pool, text.len);
-    if (text.len > 0) memcpy(ptr, text.ptr, text.len);
-    return (tm_span){ptr, text.len};
+static tm_span text_copy(tm_pool *pool, const tm_span *text) {
+    if (text->ptr == NULL) return *text;
+    uint8_t *ptr = tm_pool_get(pool, text->len);
+    if (text->len > 0) memcpy(ptr, text->ptr, text->len);
+    return (tm_span){ptr, text->len};
 }
 
-static void text_free(tm_pool *pool, tm_span text) {
-    tm_pool_put(pool, text.ptr, text.len);
+static void text_free(tm_pool *pool, const tm_span *text) {
+    tm_pool_put(pool, text->ptr, text->len);
 }
 
 // Puts into a table with room: cannot fail.
@@ -128,148 +138,157 @@ static size_t word_cost(size_t len) {
 }
 
 // Counts one more use of a text, which is reserved.
-static tm_span word_use(tm_list *list, tm_table *words, tm_span text) {
-    list_word *word = tm_table_get(words, text);
+static list_word *word_use(tm_list *list, tm_table *words, const tm_span *text) {
+    list_word *word = tm_table_get(words, *text);
     if (word == NULL) {
-        word = tm_pool_get(&list->pool, word_size(text.len));
+        word = tm_pool_get(&list->pool, word_size(text->len));
         *word = (list_word){.number = (uint32_t)words->count};
-        memcpy(word->text, text.ptr, text.len);
-        table_put(words, (tm_span){word->text, text.len}, word);
+        memcpy(word->text, text->ptr, text->len);
+        table_put(words, (tm_span){word->text, text->len}, word);
     } else if (word->uses == 0) {
-        list->unused -= word_cost(text.len);
+        list->unused -= word_cost(text->len);
     }
     word->uses++;
-    return (tm_span){word->text, text.len};
+    return word;
 }
 
-static bool word_drop(tm_list *list, tm_span own) {
-    list_word *word = tm_list_word(own);
+// True if that was the last use.
+static bool word_drop(tm_list *list, const tm_span *own) {
+    list_word *word = tm_list_word(*own);
     TM_ASSERT(word->uses > 0);
     if (--word->uses > 0) return false;
-    list->unused += word_cost(own.len);
+    list->unused += word_cost(own->len);
     return true;
 }
 
-static bool is_last_browser(const tm_list *list, tm_span browser) {
-    tm_span last = list->last_browser;
-    return last.len == browser.len && memcmp(last.ptr, browser.ptr, last.len) == 0;
+// A browser takes part in the size while a register names it.
+static tm_span browser_use(tm_list *list, const tm_span *browser) {
+    tm_span own = list->last_browser;
+    if (own.len == browser->len && memcmp(own.ptr, browser->ptr, own.len) == 0 &&
+        tm_list_word(own)->uses > 0) {
+        tm_list_word(own)->uses++;
+        return own;
+    }
+    list_word *word = word_use(list, &list->browsers, browser);
+    if (word->uses == 1) list->size += 1 + json_len(browser);
+    return list->last_browser = (tm_span){word->text, browser->len};
 }
 
-static tm_span browser_use(tm_list *list, tm_span browser) {
-    if (is_last_browser(list, browser) &&
-        tm_list_word(list->last_browser)->uses > 0) {
-        tm_list_word(list->last_browser)->uses++;
-    } else {
-        list->last_browser = word_use(list, &list->browsers, browser);
-    }
-    return list->last_browser;
+static void browser_drop(tm_list *list, const tm_span *own) {
+    if (word_drop(list, own)) list->size -= 1 + json_len(own);
 }
 
 // ---- making sure of memory ----------------------------------------------------------
 
-static size_t item_need(const tm_list *list, const tm_item *item, tm_span id) {
-    if (item != NULL) return 0;
-    size_t need = tm_pool_block(id.len);
-    if (list->count % TM_LIST_CHUNK == 0) {
+static size_t reg_need(const tm_reg *reg) {
+    return tm_pool_block(reg->value.len) +
+           tm_pool_block(word_size(reg->at.browser.len));
+}
+
+// What joining `from` to `item` (NULL: to a new one) takes at most.
+static size_t item_need(const tm_list *list, const tm_item *item,
+                        const tm_item *from) {
+    size_t need = 0, count = item == NULL ? 0 : item->field_count;
+    if (item == NULL) need = tm_pool_block(from->id.len);
+    if (item == NULL && list->count % TM_LIST_CHUNK == 0) {
         need += tm_pool_block(TM_LIST_CHUNK * sizeof(tm_item));
+    }
+    need += reg_need(&from->add);
+    for (uint32_t i = 0; i < from->field_count; i++) {
+        const tm_item_field *field = &from->fields[i];
+        need += tm_pool_block(++count * sizeof *field) + reg_need(&field->reg) +
+                tm_pool_block(word_size(field->name.len));
     }
     return need;
 }
 
-// What a write of a field can take when it comes as the `nth` of one change.
-static size_t field_need(const tm_item *item, uint32_t nth, tm_span name,
-                         tm_span value) {
-    size_t count = (item == NULL ? 0 : item->field_count) + (size_t)nth + 1;
-    return tm_pool_block(count * sizeof(tm_item_field)) +
-           tm_pool_block(word_size(name.len)) + tm_pool_block(value.len);
-}
-
-static size_t browser_need(const tm_list *list, tm_span browser) {
-    if (is_last_browser(list, browser)) return 0;
-    return tm_pool_block(word_size(browser.len));
-}
-
-// After this a change of one item and `names` fields cannot fail.
-static tm_status change_reserve(tm_list *list, const tm_item *item, size_t need,
-                                uint32_t names) {
-    tm_status status = tm_pool_reserve(&list->pool, need);
-    if (status == TM_OK) status = tm_table_reserve(&list->browsers, 1);
-    if (status == TM_OK) status = tm_table_reserve(&list->names, names);
-    if (status == TM_OK && item == NULL) status = places_reserve(list);
-    if (status == TM_OK && item == NULL) status = chunks_reserve(list);
-    return status;
+// After this, joining `from` cannot fail.
+static tm_status item_reserve(tm_list *list, const tm_item *item,
+                              const tm_item *from) {
+    tm_status status = tm_pool_reserve(&list->pool, item_need(list, item, from));
+    if (status == TM_OK) {
+        status = tm_table_reserve(&list->browsers, from->field_count + 1);
+    }
+    if (status == TM_OK) status = tm_table_reserve(&list->names, from->field_count);
+    if (status != TM_OK || item != NULL) return status;
+    if (list->count == UINT32_MAX - TM_LIST_CHUNK) return TM_E_NOMEM;
+    tm_item **chunks =
+        array_reserve(list->alloc, list->chunks, list->count / TM_LIST_CHUNK,
+                      &list->chunk_cap, sizeof *chunks);
+    if (chunks == NULL) return TM_E_NOMEM;
+    list->chunks = chunks;
+    return places_reserve(list);
 }
 
 // ---- changing what is reserved ------------------------------------------------------
 
-static tm_item *item_make(tm_list *list, tm_span id, uint32_t hash) {
+static tm_item *item_make(tm_list *list, const tm_span *id, uint32_t hash) {
     uint32_t index = list->count++;
     if (index % TM_LIST_CHUNK == 0) {
         list->chunks[index / TM_LIST_CHUNK] =
             tm_pool_get(&list->pool, TM_LIST_CHUNK * sizeof(tm_item));
     }
     tm_item *item = item_at(list, index);
-    *item = (tm_item){.id = text_copy(&list->pool, id), .index = index};
-    place_put(list->places, list->place_cap, (list_place){hash, index + 1});
+    memset(item, 0, sizeof *item);
+    item->id = text_copy(&list->pool, id);
+    item->index = index;
+    list_place place = {hash, index + 1};
+    place_put(list->places, list->place_cap, &place);
     list->size += SIZE_ITEM + json_len(id);
     return item;
 }
 
-static void value_set(tm_pool *pool, tm_span *own, tm_span value) {
-    if (own->len > 0 && value.len > 0 &&
-        tm_pool_block(own->len) == tm_pool_block(value.len)) {
-        memmove((uint8_t *)(uintptr_t)own->ptr, value.ptr, value.len);
-        own->len = value.len;
+static void value_set(tm_pool *pool, tm_span *own, const tm_span *value) {
+    if (own->len > 0 && value->len > 0 &&
+        tm_pool_block(own->len) == tm_pool_block(value->len)) {
+        memmove((uint8_t *)(uintptr_t)own->ptr, value->ptr, value->len);
+        own->len = value->len;
         return;
     }
     tm_span old = *own;
     *own = text_copy(pool, value);
-    text_free(pool, old);
-}
-
-// The browser's part of the size, when its first register comes or its last one goes.
-static size_t browser_size(tm_span browser) {
-    return 1 + json_len(browser);
-}
-
-static void browser_drop(tm_list *list, tm_span browser) {
-    if (word_drop(list, browser)) list->size -= browser_size(browser);
+    text_free(pool, &old);
 }
 
 // Lets `write` win or not; the digest and the size follow.
-static bool reg_write(tm_list *list, tm_span id, tm_span name, tm_reg *reg,
-                      const tm_reg *write) {
+static bool reg_write(tm_list *list, const tm_span *id, const tm_span *name,
+                      tm_reg *reg, const tm_reg *write) {
     tm_reg trial = *reg;
     if (!tm_reg_join(&trial, write)) return false;
-    tm_span browser = browser_use(list, write->at.browser);
-    if (tm_list_word(browser)->uses == 1) list->size += browser_size(browser);
+    tm_span browser = browser_use(list, &write->at.browser);
     if (reg_written(reg)) {
-        tm_digest_sub(&list->digest, tm_digest_reg(id, name, reg));
-        list->size -= reg_size(reg);
-        browser_drop(list, reg->at.browser);
+        reg_count(list, id, name, reg, false);
+        browser_drop(list, &reg->at.browser);
     }
-    value_set(&list->pool, &reg->value, write->value);
-    reg->at = (tm_stamp){write->at.time, write->at.version, browser};
-    tm_digest_add(&list->digest, tm_digest_reg(id, name, reg));
-    list->size += reg_size(reg);
+    value_set(&list->pool, &reg->value, &write->value);
+    reg->at.time = write->at.time;
+    reg->at.version = write->at.version;
+    reg->at.browser = browser;
+    reg_count(list, id, name, reg, true);
     return true;
 }
 
+static void reg_drop(tm_list *list, const tm_span *id, const tm_span *name,
+                     const tm_reg *reg) {
+    reg_count(list, id, name, reg, false);
+    browser_drop(list, &reg->at.browser);
+    text_free(&list->pool, &reg->value);
+}
+
 static bool add_write(tm_list *list, tm_item *item, const tm_reg *write) {
-    static const tm_span no_name = TM_LIT("");
     bool first = !reg_written(&item->add);
-    bool won = reg_write(list, item->id, no_name, &item->add, write);
+    bool won = reg_write(list, &item->id, &no_name, &item->add, write);
     if (won && first) list->live++;
     return won;
 }
 
 // Where the field is, or where it would go.
-static uint32_t field_place(const tm_item *item, tm_span name, bool *found) {
+static uint32_t field_place(const tm_item *item, const tm_span *name, bool *found) {
     uint32_t low = 0, high = item->field_count;
     *found = false;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = tm_span_cmp(item->fields[middle].name, name);
+        int order = tm_span_cmp(item->fields[middle].name, *name);
         if (order == 0) {
             *found = true;
             return middle;
@@ -283,7 +302,8 @@ static uint32_t field_place(const tm_item *item, tm_span name, bool *found) {
     return low;
 }
 
-static void field_make(tm_list *list, tm_item *item, uint32_t place, tm_span name) {
+static void field_make(tm_list *list, tm_item *item, uint32_t place,
+                       const tm_span *name) {
     size_t count = item->field_count, unit = sizeof(tm_item_field);
     if (tm_pool_block((count + 1) * unit) != tm_pool_block(count * unit)) {
         tm_item_field *fields = tm_pool_get(&list->pool, (count + 1) * unit);
@@ -293,170 +313,107 @@ static void field_make(tm_list *list, tm_item *item, uint32_t place, tm_span nam
     }
     tm_item_field *field = &item->fields[place];
     memmove(field + 1, field, (count - place) * unit);
-    *field = (tm_item_field){.name = word_use(list, &list->names, name)};
+    memset(field, 0, sizeof *field);
+    field->name.ptr = word_use(list, &list->names, name)->text;
+    field->name.len = name->len;
     item->field_count++;
+    list->size += SIZE_FIELD + json_len(name);
 }
 
-static bool field_write(tm_list *list, tm_item *item, tm_span name,
-                        const tm_reg *write) {
+static bool field_write(tm_list *list, tm_item *item, const tm_item_field *write) {
     bool found;
-    uint32_t place = field_place(item, name, &found);
-    if (!found) {
-        field_make(list, item, place, name);
-        list->size += SIZE_FIELD + json_len(name);
-    }
+    uint32_t place = field_place(item, &write->name, &found);
+    if (!found) field_make(list, item, place, &write->name);
     tm_item_field *field = &item->fields[place];
-    return reg_write(list, item->id, field->name, &field->reg, write);
-}
-
-static void field_drop(tm_list *list, const tm_item *item, tm_item_field *field) {
-    tm_digest_sub(&list->digest, tm_digest_reg(item->id, field->name, &field->reg));
-    list->size -= SIZE_FIELD + json_len(field->name) + reg_size(&field->reg);
-    text_free(&list->pool, field->reg.value);
-    browser_drop(list, field->reg.at.browser);
-    (void)word_drop(list, field->name);
+    return reg_write(list, &item->id, &field->name, &field->reg, &write->reg);
 }
 
 // The id is all that stays.
 static void item_kill(tm_list *list, tm_item *item) {
-    static const tm_span no_name = TM_LIT("");
     for (uint32_t i = 0; i < item->field_count; i++) {
-        field_drop(list, item, &item->fields[i]);
+        const tm_item_field *field = &item->fields[i];
+        reg_drop(list, &item->id, &field->name, &field->reg);
+        list->size -= SIZE_FIELD + json_len(&field->name);
+        (void)word_drop(list, &field->name);
     }
     tm_pool_put(&list->pool, item->fields,
                 item->field_count * sizeof *item->fields);
     if (reg_written(&item->add)) {
-        tm_digest_sub(&list->digest, tm_digest_reg(item->id, no_name, &item->add));
-        list->size -= reg_size(&item->add);
-        text_free(&list->pool, item->add.value);
-        browser_drop(list, item->add.at.browser);
+        reg_drop(list, &item->id, &no_name, &item->add);
         list->live--;
     }
-    *item = (tm_item){.id = item->id, .dead = true, .index = item->index};
+    item->dead = true;
+    item->add = (tm_reg){0};
+    item->fields = NULL;
+    item->field_count = 0;
     tm_digest_add(&list->digest, tm_digest_dead(item->id));
 }
 
 // ---- joining ------------------------------------------------------------------------
 
-static tm_status add_and_fields(tm_list *list, const tm_op *op, bool *changed) {
-    uint32_t hash = id_hash(list, op->instance_id);
-    tm_item *item = item_find(list, op->instance_id, hash);
+// All of `from`, which may be another list's item or one made up for this: its id, and
+// that it is dead, or its registers. The one way into a list but for sort and unknown
+// operations.
+static tm_status item_join(tm_list *list, const tm_item *from, bool *changed) {
+    uint32_t hash = (uint32_t)tm_hash(list->seed, from->id);
+    tm_item *item = item_find(list, &from->id, hash);
     if (item != NULL && item->dead) return TM_OK;
-
-    bool is_add = op->type == TM_OP_ADD;
-    size_t need = item_need(list, item, op->instance_id);
-    need += browser_need(list, op->at.browser);
-    if (is_add) need += tm_pool_block(op->image_id.len);
-    for (uint32_t i = 0; i < op->field_count; i++) {
-        need += field_need(item, i, op->fields[i].name, op->fields[i].value);
-    }
-    tm_status status = change_reserve(list, item, need, op->field_count);
-    if (status != TM_OK) return status;
-
-    tm_reg write = {.at = op->at, .value = op->image_id};
-    if (item == NULL) item = item_make(list, op->instance_id, hash);
-    if (is_add) *changed |= add_write(list, item, &write);
-    for (uint32_t i = 0; i < op->field_count; i++) {
-        write.value = op->fields[i].value;
-        *changed |= field_write(list, item, op->fields[i].name, &write);
-    }
-    return TM_OK;
-}
-
-static tm_status unknown_keep(tm_list *list, tm_span id, tm_span raw) {
-    if (tm_table_get(&list->unknown_ids, id) != NULL) return TM_OK;
-    if (list->unknown_count == list->unknown_cap) {
-        size_t cap = list->unknown_cap, more = cap == 0 ? 4 : 2 * cap;
-        list_unknown *unknown =
-            list->alloc->resize(list->alloc->context, list->unknown,
-                                cap * sizeof *unknown, more * sizeof *unknown);
-        if (unknown == NULL) return TM_E_NOMEM;
-        list->unknown = unknown;
-        list->unknown_cap = more;
-    }
-    tm_status status = tm_table_reserve(&list->unknown_ids, 1);
-    if (status != TM_OK) return status;
-    uint8_t *copy = tm_alloc_get(list->alloc, id.len + raw.len);
-    if (copy == NULL) return TM_E_NOMEM;
-    memcpy(copy, id.ptr, id.len);
-    memcpy(copy + id.len, raw.ptr, raw.len);
-    list_unknown *kept = &list->unknown[list->unknown_count++];
-    kept->id = (tm_span){copy, id.len};
-    kept->raw = (tm_span){copy + id.len, raw.len};
-    table_put(&list->unknown_ids, kept->id, copy);
-    list->size += raw.len + 1;
-    return TM_OK;
-}
-
-static tm_status dead_join(tm_list *list, tm_span id, bool *changed) {
-    uint32_t hash = id_hash(list, id);
-    tm_item *item = item_find(list, id, hash);
-    if (item == NULL) {
-        tm_status status = change_reserve(list, item, item_need(list, item, id), 0);
+    if (item == NULL || !from->dead) {
+        tm_status status = item_reserve(list, item, from);
         if (status != TM_OK) return status;
-        item = item_make(list, id, hash);
     }
-    if (item->dead) return TM_OK;
-    item_kill(list, item);
-    *changed = true;
+    if (item == NULL) item = item_make(list, &from->id, hash);
+    if (from->dead) {
+        item_kill(list, item);
+        *changed = true;
+        return TM_OK;
+    }
+    if (reg_written(&from->add)) *changed |= add_write(list, item, &from->add);
+    for (uint32_t i = 0; i < from->field_count; i++) {
+        *changed |= field_write(list, item, &from->fields[i]);
+    }
     return TM_OK;
 }
 
 static tm_status sort_join(tm_list *list, const tm_reg *write, bool *changed) {
-    static const tm_span no_name = TM_LIT("");
-    size_t need =
-        browser_need(list, write->at.browser) + tm_pool_block(write->value.len);
-    tm_status status = tm_pool_reserve(&list->pool, need);
+    tm_status status = tm_pool_reserve(&list->pool, reg_need(write));
     if (status == TM_OK) status = tm_table_reserve(&list->browsers, 1);
     if (status != TM_OK) return status;
     bool first = !reg_written(&list->sort);
-    if (!reg_write(list, no_name, no_name, &list->sort, write)) return TM_OK;
+    if (!reg_write(list, &no_name, &no_name, &list->sort, write)) return TM_OK;
     if (first) list->size -= SIZE_NULL;
     *changed = true;
     return TM_OK;
 }
 
-// An empty name joins `add`.
-static tm_status field_join(tm_list *list, tm_span id, tm_span name,
-                            const tm_reg *write) {
-    uint32_t hash = id_hash(list, id);
-    tm_item *item = item_find(list, id, hash);
-    if (item != NULL && item->dead) return TM_OK;
-    size_t need = item_need(list, item, id) +
-                  browser_need(list, write->at.browser) +
-                  field_need(item, 0, name, write->value);
-    tm_status status = change_reserve(list, item, need, 1);
+static tm_status unknown_keep(tm_list *list, const tm_span *id,
+                              const tm_span *raw) {
+    if (tm_table_get(&list->unknown_ids, *id) != NULL) return TM_OK;
+    list_unknown *unknown =
+        array_reserve(list->alloc, list->unknown, list->unknown_count,
+                      &list->unknown_cap, sizeof *unknown);
+    if (unknown == NULL) return TM_E_NOMEM;
+    list->unknown = unknown;
+    tm_status status = tm_table_reserve(&list->unknown_ids, 1);
     if (status != TM_OK) return status;
-    if (item == NULL) item = item_make(list, id, hash);
-    if (name.len == 0) {
-        (void)add_write(list, item, write);
-    } else {
-        (void)field_write(list, item, name, write);
-    }
+    uint8_t *copy = tm_alloc_get(list->alloc, id->len + raw->len);
+    if (copy == NULL) return TM_E_NOMEM;
+    memcpy(copy, id->ptr, id->len);
+    memcpy(copy + id->len, raw->ptr, raw->len);
+    list_unknown *kept = &unknown[list->unknown_count++];
+    kept->id = (tm_span){copy, id->len};
+    kept->raw = (tm_span){copy + id->len, raw->len};
+    table_put(&list->unknown_ids, kept->id, copy);
+    list->size += raw->len + 1;
     return TM_OK;
-}
-
-static tm_status item_join(tm_list *list, const tm_item *item) {
-    static const tm_span no_name = TM_LIT("");
-    bool changed;
-    if (item->dead) return dead_join(list, item->id, &changed);
-    tm_status status = TM_OK;
-    if (reg_written(&item->add)) {
-        status = field_join(list, item->id, no_name, &item->add);
-    }
-    for (uint32_t i = 0; i < item->field_count && status == TM_OK; i++) {
-        const tm_item_field *field = &item->fields[i];
-        status = field_join(list, item->id, field->name, &field->reg);
-    }
-    return status;
 }
 
 // Everything but the unknown operations.
 static tm_status registers_join(tm_list *list, const tm_list *from) {
     tm_status status = TM_OK;
-    bool changed;
+    bool changed = false;
     for (uint32_t i = 0; i < from->count && status == TM_OK; i++) {
-        status = item_join(list, item_at(from, i));
+        status = item_join(list, item_at(from, i), &changed);
     }
     if (status == TM_OK && reg_written(&from->sort)) {
         status = sort_join(list, &from->sort, &changed);
@@ -539,49 +496,67 @@ static void compact_maybe(tm_list *list) {
 
 // ---- the changes, from outside ------------------------------------------------------
 
+// An operation about an item, as an item.
+static tm_status op_join(tm_list *list, const tm_op *op, bool *changed) {
+    tm_item_field fields[TM_FIELDS_MAX];
+    tm_item item = {.id = op->instance_id, .dead = op->type == TM_OP_DELETE};
+    if (op->type == TM_OP_ADD) {
+        item.add.at = op->at;
+        item.add.value = op->image_id;
+    }
+    item.fields = fields;
+    item.field_count = op->field_count;
+    for (uint32_t i = 0; i < op->field_count; i++) {
+        fields[i].name = op->fields[i].name;
+        fields[i].reg.at = op->at;
+        fields[i].reg.value = op->fields[i].value;
+    }
+    return item_join(list, &item, changed);
+}
+
 tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
     TM_ASSERT(op->fault == TM_FAULT_NONE);
-    tm_status status = TM_OK;
+    tm_status status;
     bool did = false;
-    switch (op->type) {
-    case TM_OP_ADD:
-    case TM_OP_UPDATE:
-        status = add_and_fields(list, op, &did);
-        break;
-    case TM_OP_DELETE:
-        status = dead_join(list, op->instance_id, &did);
-        break;
-    case TM_OP_SORT: {
+    if (op->type == TM_OP_SORT) {
         tm_reg write = {.at = op->at, .value = op->sort};
         status = sort_join(list, &write, &did);
-        break;
-    }
-    case TM_OP_UNKNOWN:
+    } else if (op->type == TM_OP_UNKNOWN) {
         TM_ASSERT(op->raw.len > 0); // it has no other form
-        status = unknown_keep(list, op->id, op->raw);
-        break;
+        status = unknown_keep(list, &op->id, &op->raw);
+    } else {
+        status = op_join(list, op, &did);
     }
     if (changed != NULL) *changed = did;
     compact_maybe(list);
     return status;
 }
 
-tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
-                             const tm_reg *write) {
-    tm_status status = field_join(list, id, name, write);
+static tm_status item_give(tm_list *list, const tm_item *item) {
+    bool changed = false;
+    tm_status status = item_join(list, item, &changed);
     compact_maybe(list);
     return status;
+}
+
+tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
+                             const tm_reg *write) {
+    tm_item_field field = {name, *write};
+    tm_item item = {.id = id, .fields = &field, .field_count = 1};
+    if (name.len == 0) {
+        item.add = *write;
+        item.field_count = 0;
+    }
+    return item_give(list, &item);
 }
 
 tm_status tm_list_join_dead(tm_list *list, tm_span id) {
-    bool changed;
-    tm_status status = dead_join(list, id, &changed);
-    compact_maybe(list);
-    return status;
+    tm_item item = {.id = id, .dead = true};
+    return item_give(list, &item);
 }
 
 tm_status tm_list_join_sort(tm_list *list, const tm_reg *write) {
-    bool changed;
+    bool changed = false;
     tm_status status = sort_join(list, write, &changed);
     compact_maybe(list);
     return status;
@@ -591,7 +566,7 @@ tm_status tm_list_join(tm_list *list, const tm_list *from) {
     TM_ASSERT(list != from);
     tm_status status = registers_join(list, from);
     for (size_t i = 0; i < from->unknown_count && status == TM_OK; i++) {
-        status = unknown_keep(list, from->unknown[i].id, from->unknown[i].raw);
+        status = unknown_keep(list, &from->unknown[i].id, &from->unknown[i].raw);
     }
     compact_maybe(list);
     return status;
@@ -606,12 +581,12 @@ bool tm_item_live(const tm_item *item) {
 const tm_reg *tm_item_field_get(const tm_item *item, tm_span name) {
     if (item == NULL) return NULL;
     bool found;
-    uint32_t place = field_place(item, name, &found);
+    uint32_t place = field_place(item, &name, &found);
     return found ? &item->fields[place].reg : NULL;
 }
 
 const tm_item *tm_list_find(const tm_list *list, tm_span id) {
-    return item_find(list, id, id_hash(list, id));
+    return item_find(list, &id, (uint32_t)tm_hash(list->seed, id));
 }
 
 size_t tm_list_count(const tm_list *list) {

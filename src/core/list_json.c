@@ -49,31 +49,27 @@ static void browsers_plan(const tm_list *list, list_plan *plan) {
     }
 }
 
-static void text_write(tm_buf *out, tm_span text) {
-    static const tm_span null = TM_LIT("null");
-    if (text.ptr == NULL) {
-        tm_buf_put(out, null);
-    } else {
-        tm_buf_json(out, text);
-    }
-}
-
 static void reg_write(const list_plan *plan, tm_buf *out, const tm_reg *reg) {
-    tm_span null = {NULL, 0};
     if (reg->at.browser.len == 0) {
-        text_write(out, null);
+        tm_buf_text(out, "null");
         return;
     }
-    tm_buf_byte(out, '[');
-    tm_buf_u64(out, reg->at.time >> TM_LOGICAL_BITS);
+    const uint64_t numbers[] = {
+        reg->at.time >> TM_LOGICAL_BITS,
+        reg->at.time & ((1u << TM_LOGICAL_BITS) - 1),
+        plan->ranks[tm_list_word(reg->at.browser)->number],
+        reg->at.version,
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        tm_buf_byte(out, i > 0 ? ',' : '[');
+        tm_buf_u64(out, numbers[i]);
+    }
     tm_buf_byte(out, ',');
-    tm_buf_u64(out, reg->at.time & ((1u << TM_LOGICAL_BITS) - 1));
-    tm_buf_byte(out, ',');
-    tm_buf_u64(out, plan->ranks[tm_list_word(reg->at.browser)->number]);
-    tm_buf_byte(out, ',');
-    tm_buf_u64(out, reg->at.version);
-    tm_buf_byte(out, ',');
-    text_write(out, reg->value);
+    if (reg->value.ptr == NULL) {
+        tm_buf_text(out, "null");
+    } else {
+        tm_buf_json(out, reg->value);
+    }
     tm_buf_byte(out, ']');
 }
 

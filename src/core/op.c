@@ -44,9 +44,10 @@ typedef enum member_kind { OTHER, TEXT, NUMBER, DATA } member_kind;
 typedef struct op_member {
     tm_span name;
     uint8_t kind;
-    uint8_t number; // of a NUMBER: which
-    uint16_t text;  // of a TEXT: offset of its span in tm_op
-    uint16_t cut;   // offset of its tm_cut, 0 = it has none
+    uint8_t number;  // of a NUMBER: which
+    uint16_t text;   // of a TEXT: offset of its span in tm_op
+    uint16_t cut;    // offset of its tm_cut, 0 = it has none
+    const char *bad; // of what is identity: the reason if it is not usable
 } op_member;
 
 // All of them by a number that differs for each, since this is looked up for every member
@@ -64,19 +65,26 @@ enum {
 #define AT(member) ((uint16_t)offsetof(tm_op, member))
 
 static const op_member members[MEMBERS] = {
-    [MEMBER_ID] = {TM_LIT("id"), TEXT, 0, AT(id), 0},
-    [SLOT(4, 'y')] = {TM_LIT("type"), TEXT, 0, AT(type_name), 0},
-    [MEMBER_INSTANCE_ID] = {TM_LIT("instanceId"), TEXT, 0, AT(instance_id), 0},
-    [SLOT(7, 'm')] = {TM_LIT("imageId"), TEXT, 0, AT(image_id), 0},
-    [SLOT(4, 'a')] = {TM_LIT("data"), DATA, 0, 0, 0},
-    [SLOT(4, 'o')] = {TM_LIT("sort"), TEXT, 0, AT(sort), 0},
-    [SLOT(9, 'i')] = {TM_LIT("timestamp"), NUMBER, TIMESTAMP, 0, AT(cut.timestamp)},
-    [SLOT(7, 'o')] = {TM_LIT("logical"), NUMBER, LOGICAL, 0, AT(cut.logical)},
+    [MEMBER_ID] = {TM_LIT("id"), TEXT, 0, AT(id), 0,
+                   "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -"},
+    [SLOT(4, 'y')] = {TM_LIT("type"), TEXT, 0, AT(type_name), 0, NULL},
+    [MEMBER_INSTANCE_ID] = {TM_LIT("instanceId"), TEXT, 0, AT(instance_id), 0,
+                            NULL},
+    [SLOT(7, 'm')] = {TM_LIT("imageId"), TEXT, 0, AT(image_id), 0, NULL},
+    [SLOT(4, 'a')] = {TM_LIT("data"), DATA, 0, 0, 0, NULL},
+    [SLOT(4, 'o')] = {TM_LIT("sort"), TEXT, 0, AT(sort), 0, NULL},
+    [SLOT(9, 'i')] = {TM_LIT("timestamp"), NUMBER, TIMESTAMP, 0, AT(cut.timestamp),
+                      NULL},
+    [SLOT(7, 'o')] = {TM_LIT("logical"), NUMBER, LOGICAL, 0, AT(cut.logical), NULL},
     [MEMBER_BROWSER_ID] = {TM_LIT("browserId"), TEXT, 0, AT(at.browser),
-                           AT(cut.browser_id)},
-    [MEMBER_VERSION] = {TM_LIT("version"), NUMBER, VERSION, 0, AT(cut.version)},
-    [SLOT(3, 'e')] = {TM_LIT("seq"), NUMBER, SEQ, 0, AT(cut.seq)},
+                           AT(cut.browser_id),
+                           "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -"},
+    [MEMBER_VERSION] = {TM_LIT("version"), NUMBER, VERSION, 0, AT(cut.version),
+                        "version is not an integer from 1 to 2^53-1"},
+    [SLOT(3, 'e')] = {TM_LIT("seq"), NUMBER, SEQ, 0, AT(cut.seq), NULL},
 };
+
+#define IDENTITY (1u << MEMBER_ID | 1u << MEMBER_BROWSER_ID | 1u << MEMBER_VERSION)
 
 static uint32_t member_find(tm_span name) {
     if (name.len < 2) return MEMBERS;
@@ -196,18 +204,11 @@ static void data_read(tm_json *in, tm_op *op, op_draft *draft) {
     }
 }
 
-// Identity: without it nothing can be decided or answered.
-static void identity_check(tm_json *in, const tm_op *op, const op_draft *draft,
-                           uint32_t slot) {
-    if (slot == MEMBER_ID && !tm_op_id_valid(op->id)) {
-        (void)tm_json_fail(in, "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -");
-    }
-    if (slot == MEMBER_BROWSER_ID && !tm_browser_id_valid(op->at.browser)) {
-        (void)tm_json_fail(in, "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -");
-    }
-    if (slot == MEMBER_VERSION && draft->bad[VERSION]) {
-        (void)tm_json_fail(in, "version is not an integer from 1 to 2^53-1");
-    }
+// Without identity nothing can be decided or answered.
+static bool identity_usable(const tm_op *op, const op_draft *draft, uint32_t slot) {
+    if (slot == MEMBER_VERSION) return !draft->bad[VERSION];
+    return slot == MEMBER_ID ? tm_op_id_valid(op->id)
+                             : tm_browser_id_valid(op->at.browser);
 }
 
 static void known_read(tm_json *in, tm_op *op, op_draft *draft, uint32_t slot,
@@ -231,7 +232,9 @@ static void known_read(tm_json *in, tm_op *op, op_draft *draft, uint32_t slot,
                       (uint32_t)(in->at - in->start)};
         *(tm_cut *)(void *)(base + member->cut) = cut;
     }
-    identity_check(in, op, draft, slot);
+    if (member->bad != NULL && !identity_usable(op, draft, slot)) {
+        (void)tm_json_fail(in, member->bad);
+    }
 }
 
 // What the type asks for, in the order of SEMANTICS 2.
@@ -269,13 +272,12 @@ static tm_fault judge(const tm_op *op, const op_draft *draft, uint32_t depth) {
 
 // Members that mean nothing in this type are as good as not there.
 static void type_trim(tm_op *op) {
-    static const tm_span nothing = {(const uint8_t *)"", 0};
-    bool is_add = op->type == TM_OP_ADD, is_update = op->type == TM_OP_UPDATE;
-    if (!is_add && !is_update) op->field_count = 0;
-    if (!is_add) op->image_id = nothing;
-    if (!is_add && !is_update && op->type != TM_OP_DELETE)
-        op->instance_id = nothing;
-    if (op->type != TM_OP_SORT) op->sort = nothing;
+    bool is_add = op->type == TM_OP_ADD,
+         has_fields = is_add || op->type == TM_OP_UPDATE;
+    if (!has_fields) op->field_count = 0;
+    if (!has_fields && op->type != TM_OP_DELETE) op->instance_id.len = 0;
+    if (!is_add) op->image_id.len = 0;
+    if (op->type != TM_OP_SORT) op->sort.len = 0;
 }
 
 static tm_status object_read(tm_json *in, tm_op *op, op_draft *draft) {
@@ -299,12 +301,8 @@ static tm_status object_read(tm_json *in, tm_op *op, op_draft *draft) {
     uint32_t depth = in->deepest - outside;
     if (deepest > in->deepest) in->deepest = deepest;
     in->start = first;
-    if (!draft->edit) {
-        if (op->id.ptr == NULL) (void)tm_json_fail(in, "id is missing");
-        if (op->at.browser.ptr == NULL)
-            (void)tm_json_fail(in, "browserId is missing");
-        if (draft->number[VERSION] == 0)
-            (void)tm_json_fail(in, "version is missing");
+    if (!draft->edit && (draft->seen & IDENTITY) != IDENTITY) {
+        (void)tm_json_fail(in, "id, browserId or version is missing");
     }
     if (in->status != TM_OK) return in->status;
 
@@ -331,9 +329,11 @@ tm_status tm_op_read_edit(tm_json *in, tm_op *op) {
 
 // ---- writing ------------------------------------------------------------------------
 
-static void text_write(tm_buf *out, const char *key, tm_span text) {
+// Not at all if there is no text.
+static void text_write(tm_buf *out, const char *key, const tm_span *text) {
+    if (text->len == 0) return;
     tm_buf_text(out, key);
-    tm_buf_json(out, text);
+    tm_buf_json(out, *text);
 }
 
 static void number_write(tm_buf *out, const char *key, uint64_t number) {
@@ -342,14 +342,13 @@ static void number_write(tm_buf *out, const char *key, uint64_t number) {
 }
 
 static void data_write(tm_buf *out, const tm_op *op) {
-    static const tm_span null = TM_LIT("null");
-    tm_buf_text(out, ",\"data\":{");
+    tm_buf_text(out, ",\"data\":");
     for (uint32_t i = 0; i < op->field_count; i++) {
-        if (i > 0) tm_buf_byte(out, ',');
+        tm_buf_byte(out, i > 0 ? ',' : '{');
         tm_buf_json(out, op->fields[i].name);
         tm_buf_byte(out, ':');
         if (op->fields[i].value.ptr == NULL) {
-            tm_buf_put(out, null);
+            tm_buf_text(out, "null");
         } else {
             tm_buf_json(out, op->fields[i].value);
         }
@@ -360,16 +359,15 @@ static void data_write(tm_buf *out, const tm_op *op) {
 void tm_op_write(tm_buf *out, const tm_op *op) {
     bool known = op->type != TM_OP_UNKNOWN;
     uint64_t logical = op->at.time & LOGICAL_MAX;
-    text_write(out, "{\"id\":", op->id);
-    text_write(out, ",\"type\":", known ? type_names[op->type] : op->type_name);
-    if (op->instance_id.len > 0)
-        text_write(out, ",\"instanceId\":", op->instance_id);
-    if (op->image_id.len > 0) text_write(out, ",\"imageId\":", op->image_id);
+    text_write(out, "{\"id\":", &op->id);
+    text_write(out, ",\"type\":", known ? &type_names[op->type] : &op->type_name);
+    text_write(out, ",\"instanceId\":", &op->instance_id);
+    text_write(out, ",\"imageId\":", &op->image_id);
     if (op->field_count > 0) data_write(out, op);
-    if (op->sort.len > 0) text_write(out, ",\"sort\":", op->sort);
+    text_write(out, ",\"sort\":", &op->sort);
     number_write(out, ",\"timestamp\":", op->at.time >> TM_LOGICAL_BITS);
     if (logical > 0) number_write(out, ",\"logical\":", logical);
-    text_write(out, ",\"browserId\":", op->at.browser);
+    text_write(out, ",\"browserId\":", &op->at.browser);
     number_write(out, ",\"version\":", op->at.version);
     tm_buf_byte(out, '}');
 }

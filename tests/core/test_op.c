@@ -175,6 +175,7 @@ static void test_numbers(void **state) {
     T_EQ(memory.live, 0);
 }
 
+#define MISSING        "id, browserId or version is missing"
 #define ID_REASON      "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -"
 #define BROWSER_REASON "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -"
 #define VERSION_REASON "version is not an integer from 1 to 2^53-1"
@@ -187,9 +188,9 @@ static const op_row failures[] = {
     {"duplicate key", HEAD "\"id\":\"o-1\"}", 0, "duplicate key"},
     {"duplicate field", UPDATE "\"data\":{\"a\":\"\",\"a\":\"\"}}", 0,
      "duplicate key"},
-    {"no id", "{\"browserId\":\"b\",\"version\":1}", 0, "id is missing"},
-    {"no browserId", "{\"id\":\"o\",\"version\":1}", 0, "browserId is missing"},
-    {"no version", "{\"id\":\"o\",\"browserId\":\"b\"}", 0, "version is missing"},
+    {"no id", "{\"browserId\":\"b\",\"version\":1}", 0, MISSING},
+    {"no browserId", "{\"id\":\"o\",\"version\":1}", 0, MISSING},
+    {"no version", "{\"id\":\"o\",\"browserId\":\"b\"}", 0, MISSING},
     {"id empty", "{\"id\":\"\"}", 0, ID_REASON},
     {"id null", "{\"id\":null}", 0, ID_REASON},
     {"id with a space", "{\"id\":\"a b\"}", 0, ID_REASON},
