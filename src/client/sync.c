@@ -108,12 +108,17 @@ static void client_write(tm_engine *e, const tm_own *oldest) {
 
 // ---- saves --------------------------------------------------------------------------
 
+// Part of a batch that is being made.
+static bool unfinished(const tm_engine *e, const tm_own *own) {
+    return e->batch != NULL && own->entry == e->batch;
+}
+
 // The line that goes out next: the oldest writer's, then what is offered. NULL: nothing.
 static tm_own *save_line(tm_engine *e, tm_writer **writer) {
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         tm_own *first = w->line.first;
         *writer = w;
-        if (first != NULL && w->adopted && first->entry != e->batch) return first;
+        if (first != NULL && w->adopted != 0 && !unfinished(e, first)) return first;
     }
     *writer = NULL;
     if (e->sync.offering && tm_offer_make(e) != TM_OK) return NULL;
@@ -131,7 +136,7 @@ static void ops_write(tm_engine *e, const tm_own *own) {
     sync->save_id_len = (uint8_t)own->op.id.len;
     memcpy(sync->save_id, own->op.id.ptr, own->op.id.len);
     tm_out_open(out, TM_WORD_OPERATIONS, '[');
-    for (; own != NULL && own->entry != e->batch && sync->save_count < max;
+    for (; own != NULL && !unfinished(e, own) && sync->save_count < max;
          own = own->link[TM_LINE_QUEUE].next) {
         const tm_op *op = &own->op;
         size_t before = out->len;
