@@ -96,6 +96,8 @@ const RECORDS = "records";
 const SHAPE = 1;
 /** An open that has not answered by then is taken for "there is none" (seen in private modes). */
 const OPEN_MS = 5000;
+const OPEN_TRIES = 10;
+const RETRY_MS = 200;
 
 const done = <T>(request: IDBRequest<T>): Promise<T> =>
   new Promise((resolve, reject) => {
@@ -103,45 +105,64 @@ const done = <T>(request: IDBRequest<T>): Promise<T> =>
     request.onerror = () => reject(request.error ?? new Error("IndexedDB failed"));
   });
 
+const pause = (ms: number): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, ms, undefined));
+
 /** The IndexedDB of this scope; undefined where there is none or it does not open. */
 export async function browserDisk(scope: string): Promise<DiskStore | undefined> {
-  try {
-    const opening = globalThis.indexedDB.open(`tidemark/${scope}`, SHAPE);
-    opening.onupgradeneeded = () => void opening.result.createObjectStore(RECORDS);
-    const database = await Promise.race([
-      done(opening),
-      new Promise<undefined>((resolve) => setTimeout(resolve, OPEN_MS, undefined)),
-    ]);
-    if (database) return new Disk(database);
-    opening.onsuccess = () => opening.result.close(); // it came too late
-  } catch {
-    // no IndexedDB, or none for this page
+  for (let tries = 1; ; tries++) {
+    try {
+      const opening = globalThis.indexedDB.open(`tidemark/${scope}`, SHAPE);
+      opening.onupgradeneeded = () => void opening.result.createObjectStore(RECORDS);
+      const database = await Promise.race([done(opening), pause(OPEN_MS)]);
+      if (database) return new Disk(database);
+      opening.onsuccess = () => opening.result.close(); // it came too late
+      return undefined;
+    } catch (error) {
+      // Aborted: what was here is just being cleared. Anything else: none for this page.
+      if ((error as Error).name !== "AbortError" || tries === OPEN_TRIES) return undefined;
+      await pause(RETRY_MS);
+    }
   }
-  return undefined;
 }
 
 class Disk implements DiskStore {
   onlost: (() => void) | undefined;
   readonly #database: IDBDatabase;
+  /** Rejects what is out. */
+  readonly #out = new Set<(reason: unknown) => void>();
 
   constructor(database: IDBDatabase) {
     this.#database = database;
-    database.onclose = () => this.onlost?.();
+    database.onclose = () => this.#lost();
     // Somebody deletes it or brings a newer shape: whoever does not close blocks them.
     database.onversionchange = () => {
       database.close();
-      this.onlost?.();
+      this.#lost();
     };
+  }
+
+  #lost(): void {
+    this.#out.forEach((reject) => reject(new DOMException("the database was closed", "InvalidStateError")));
+    this.onlost?.();
+  }
+
+  /** What is out when the database goes may never be answered. */
+  #orLost<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#out.add(reject);
+      work.then(resolve, reject).finally(() => this.#out.delete(reject));
+    });
   }
 
   async load(): Promise<[string, string][]> {
     const store = this.#store("readonly"); // one transaction: keys and texts fit together
-    const [keys, texts] = await Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+    const reading = Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+    const [keys, texts] = await this.#orLost(reading);
     return keys.map((key, i) => [String(key), String(texts[i])]);
   }
 
   commit(transaction: Transaction): Promise<Committed> {
-    return new Promise((resolve, reject) => {
+    const committing = new Promise<Committed>((resolve, reject) => {
       const store = this.#store("readwrite");
       let decided: ReturnType<typeof decide> | undefined;
       store.transaction.oncomplete = () => (decided ? resolve(decided) : reject(new Error("nothing was decided")));
@@ -156,6 +177,7 @@ class Disk implements DiskStore {
         }
       };
     });
+    return this.#orLost(committing);
   }
 
   close(): void {

@@ -360,6 +360,7 @@ class FakeSocket implements Socket {
   onmessage: Socket["onmessage"] = null;
   onclose: Socket["onclose"] = null;
   cursor: number | undefined;
+  #list: unknown;
 
   constructor(readonly server: FakeServer) {}
 
@@ -378,6 +379,7 @@ class FakeSocket implements Socket {
     if (this.server.silent) return;
     if (frame.type === "SUBSCRIBE") {
       this.cursor = frame["since"] as number;
+      this.#list = frame["list"];
       this.#tell({ type: "SUBSCRIBED", list: frame["list"], ...this.server.place(), version: this.cursor, mark: frame["mark"] ?? this.server.marks.get(this.cursor) });
       this.push();
     } else if (frame.type === "SAVE") {
@@ -392,7 +394,7 @@ class FakeSocket implements Socket {
     if (this.cursor === undefined || this.cursor >= this.server.head || this.server.silent) return;
     const from = this.cursor;
     this.cursor = this.server.head;
-    this.#tell({ type: "OPERATIONS", list: "photos", from: from + 1, ...this.server.place(), operations: this.server.after(from) });
+    this.#tell({ type: "OPERATIONS", list: this.#list, from: from + 1, ...this.server.place(), operations: this.server.after(from) });
   }
 
   #tell(frame: Record<string, unknown>): void {
