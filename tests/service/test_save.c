@@ -21,17 +21,21 @@ static const struct {
     {"two writers", {{ADD("a", "x", 1) "," ADD("b", "y", 1), "ok:1 ok:2"}}},
     {"sent again", {{ADD("a", "x", 1), "ok:1"}, {ADD("a", "x", 1), "dup:1"}}},
     {"sent again with a new one behind it",
-     {{ADD("a", "x", 1), "ok:1"}, {ADD("a", "x", 1) "," ADD("b", "x", 2), "dup:1 ok:2"}}},
+     {{ADD("a", "x", 1), "ok:1"},
+      {ADD("a", "x", 1) "," ADD("b", "x", 2), "dup:1 ok:2"}}},
     {"twice in one push", {{ADD("a", "x", 1) "," ADD("a", "x", 1), "ok:1 dup:1"}}},
     {"under another name, as after a rename",
-     {{ADD("a", "x", 1), "ok:1"}, {ADD("a", "z", 1), "dup:1"}, {ADD("b", "z", 1), "ok:2"}}},
+     {{ADD("a", "x", 1), "ok:1"},
+      {ADD("a", "z", 1), "dup:1"},
+      {ADD("b", "z", 1), "ok:2"}}},
     {"fork: another operation at a used version",
      {{ADD("a", "x", 1), "ok:1"}, {ADD("b", "x", 1), "fork"}}},
     {"fork behind a good one",
      {{ADD("a", "x", 1), "ok:1"},
       {ADD("b", "y", 1) "," ADD("c", "x", 1) "," ADD("d", "y", 2), "ok:2 fork"}}},
     {"gap", {{ADD("b", "x", 2), "gap:1"}, {ADD("a", "x", 1), "ok:1"}}},
-    {"gap behind a good one", {{ADD("a", "x", 1) "," ADD("c", "x", 3), "ok:1 gap:2"}}},
+    {"gap behind a good one",
+     {{ADD("a", "x", 1) "," ADD("c", "x", 3), "ok:1 gap:2"}}},
     {"rejected uses its version up",
      {{"{" WHO("a", "x", 1) ",\"type\":\"ADD\"}," ADD("b", "x", 2),
        "rej:bad-instanceId ok:1"},
@@ -39,16 +43,24 @@ static const struct {
       {ADD("c", "x", 1), "fork"},
       {ADD("c", "x", 3), "ok:2"}}},
     {"rejected alone",
-     {{"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"up\"}", "rej:bad-sort"},
-      {"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"up\"}", "rej:bad-sort"},
+     {{"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"up\"}",
+       "rej:bad-sort"},
+      {"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"up\"}",
+       "rej:bad-sort"},
       {ADD("b", "x", 2), "ok:1"}}},
-    {"has a seq", {{"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"seq\":1}",
-                    "rej:has-seq"}}},
-    {"has a bad seq", {{"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"seq\":null}",
-                    "rej:has-seq"}}},
+    {"has a seq",
+     {{"{" WHO("a", "x", 1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"seq\":1}",
+       "rej:has-seq"}}},
+    {"has a bad seq",
+     {{"{" WHO("a", "x",
+               1) ",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"seq\":null}",
+       "rej:has-seq"}}},
     {"unknown type is stored",
-     {{"{" WHO("a", "x", 1) ",\"type\":\"PAINT\",\"colour\":{\"r\":[1]}}", "ok:1"}}},
-    {"too deep", {{"{" WHO("a", "x", 1) ",\"type\":\"PAINT\",\"c\":{\"r\":[[[1]]]}}", "rej:too-deep"}}},
+     {{"{" WHO("a", "x", 1) ",\"type\":\"PAINT\",\"colour\":{\"r\":[1]}}",
+       "ok:1"}}},
+    {"too deep",
+     {{"{" WHO("a", "x", 1) ",\"type\":\"PAINT\",\"c\":{\"r\":[[[1]]]}}",
+       "rej:too-deep"}}},
     {"no operations", {{"", ""}, {ADD("a", "x", 1), "ok:1"}}},
 };
 
@@ -78,14 +90,18 @@ static const struct {
     const char *name, *pushed, *stored;
 } splices[] = {
     {"as it was",
-     "{ \"id\":\"a\" , \"type\":\"SORT_CHANGE\",\"sort\":\"a\\u0073c\",\"timestamp\":5,"
+     "{ \"id\":\"a\" , "
+     "\"type\":\"SORT_CHANGE\",\"sort\":\"a\\u0073c\",\"timestamp\":5,"
      "\"browserId\":\"x\",\"version\":1,\"colour\":\"blue\" }",
-     "{ \"id\":\"a\" , \"type\":\"SORT_CHANGE\",\"sort\":\"a\\u0073c\",\"timestamp\":5,"
+     "{ \"id\":\"a\" , "
+     "\"type\":\"SORT_CHANGE\",\"sort\":\"a\\u0073c\",\"timestamp\":5,"
      "\"browserId\":\"x\",\"version\":1,\"colour\":\"blue\" ,\"seq\":1}"},
     {"from the future",
-     "{\"id\":\"a\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"timestamp\":1790000000001,"
+     "{\"id\":\"a\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"timestamp\":"
+     "1790000000001,"
      "\"logical\":7,\"browserId\":\"x\",\"version\":1}",
-     "{\"id\":\"a\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"timestamp\":1790000000000,"
+     "{\"id\":\"a\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\",\"timestamp\":"
+     "1790000000000,"
      "\"logical\":0,\"browserId\":\"x\",\"version\":1,\"seq\":1}"},
 };
 
@@ -95,9 +111,10 @@ static void test_splices(void **state) {
         t_row = splices[i].name;
         rig_world r = {0};
         rig_open(&r);
-        rig_answer *a = rig_post(
-            &r, RIG_LIST,
-            rig_format("{\"user\":\"ann\",\"operations\":[%s]}", splices[i].pushed));
+        rig_answer *a =
+            rig_post(&r, RIG_LIST,
+                     rig_format("{\"user\":\"ann\",\"operations\":[%s]}",
+                                splices[i].pushed));
         T_TEXT(t_str(rig_acks(a->json)), "ok:1");
         rig_answer *g = rig_get(&r, "/v1/lists/" RIG_LIST "/operations");
         const char *at = strstr(g->text, "\"operations\":[");
@@ -136,10 +153,11 @@ static void test_stamps(void **state) {
         T_EQ(rig_int(ack, "logical"), want[i].logical);
     }
     // The same again: as it was decided.
-    a = rig_post(&r, RIG_LIST,
-                 "{\"user\":\"ann\",\"operations\":["
-                 "{\"id\":\"d\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\","
-                 "\"timestamp\":9790000000000,\"browserId\":\"z\",\"version\":1}]}");
+    a = rig_post(
+        &r, RIG_LIST,
+        "{\"user\":\"ann\",\"operations\":["
+        "{\"id\":\"d\",\"type\":\"SORT_CHANGE\",\"sort\":\"asc\","
+        "\"timestamp\":9790000000000,\"browserId\":\"z\",\"version\":1}]}");
     const json_t *ack = json_array_get(json_object_get(a->json, "acks"), 0);
     T_EQ(rig_int(ack, "timestamp"), RIG_START);
     T_EQ(rig_int(ack, "logical"), 1);
@@ -161,7 +179,8 @@ static void test_fork_searches_the_log(void **state) {
     T_EQ(rig_metric(&r, "searches_total"), searches + 1);
     T_TEXT(t_str(rig_acks(rig_save(&r, "b", 3, 5)->json)), "dup:3 dup:4 dup:5");
     const char *fork =
-        "{\"user\":\"ann\",\"operations\":[{\"id\":\"new\",\"type\":\"SORT_CHANGE\","
+        "{\"user\":\"ann\",\"operations\":[{\"id\":\"new\",\"type\":\"SORT_"
+        "CHANGE\","
         "\"sort\":\"asc\",\"timestamp\":1,\"browserId\":\"b\",\"version\":3}]}";
     T_TEXT(t_str(rig_acks(rig_post(&r, RIG_LIST, fork)->json)), "fork");
     // What is below the floor was forgotten; the last hundred never are.
@@ -196,8 +215,8 @@ static void test_nothing_before_durable(void **state) {
     rig_conn *other = rig_connect(&r);
     rig_subscribe(other);
     slow_hold(r.store, SLOW_APPEND);
-    rig_answer *a = rig_post_start(&r, RIG_LIST,
-                                   rig_format(BODY("%s"), rig_op("b", 1)));
+    rig_answer *a =
+        rig_post_start(&r, RIG_LIST, rig_format(BODY("%s"), rig_op("b", 1)));
     rig_run(&r);
     T_TRUE(!a->done);
     rig_silent(other);
@@ -226,18 +245,16 @@ static void test_joined(void **state) {
         uint64_t first, last;
         const char *acks;
     } pushes[] = {
-        {"a", 1, 1, "ok:1"},
-        {"b", 1, 100, NULL}, // 2..101
-        {"c", 1, 100, NULL}, // 102..201
-        {"d", 1, 56, NULL},  // would be 257 with the next: 202..257 is 256 of them
-        {"e", 1, 1, "ok:258"},
-        {"a", 1, 2, "dup:1 ok:259"},
+        {"a", 1, 1, "ok:1"},   {"b", 1, 100, NULL}, // 2..101
+        {"c", 1, 100, NULL},                        // 102..201
+        {"d", 1, 56, NULL}, // would be 257 with the next: 202..257 is 256 of them
+        {"e", 1, 1, "ok:258"}, {"a", 1, 2, "dup:1 ok:259"},
     };
     for (size_t i = 0; i < 6; i++) {
-        a[i] = rig_post_start(&r, RIG_LIST,
-                              rig_format(BODY("%s"),
-                                         rig_ops(pushes[i].browser, pushes[i].first,
-                                                 pushes[i].last)));
+        a[i] = rig_post_start(
+            &r, RIG_LIST,
+            rig_format(BODY("%s"), rig_ops(pushes[i].browser, pushes[i].first,
+                                           pushes[i].last)));
     }
     for (size_t appends = 1; appends <= 3; appends++) {
         rig_run(&r);
@@ -338,8 +355,7 @@ static void test_policy(void **state) {
     T_TEXT(t_str(rig_acks(rig_save(&r, "b", 2, 2)->json)), "rej:refused-by-policy");
     rig_answer *log = rig_get(&r, "/v1/lists/" RIG_LIST "/log");
     const json_t *batch = json_array_get(json_object_get(log->json, "batches"), 0);
-    const json_t *rejected =
-        json_array_get(json_object_get(batch, "rejected"), 0);
+    const json_t *rejected = json_array_get(json_object_get(batch, "rejected"), 0);
     T_TEXT(t_str(rig_text(rejected, "id")), "b-2");
     T_TEXT(t_str(rig_text(rejected, "browserId")), "b");
     T_EQ(rig_int(rejected, "version"), 2);
@@ -430,7 +446,8 @@ static void test_two_servers(void **state) {
     const char *bad =
         "{\"user\":\"ann\",\"operations\":[{\"id\":\"c-1\",\"type\":\"ADD\","
         "\"timestamp\":1,\"browserId\":\"c\",\"version\":1}]}";
-    T_TEXT(t_str(rig_acks(rig_post(&r, RIG_LIST, bad)->json)), "rej:bad-instanceId");
+    T_TEXT(t_str(rig_acks(rig_post(&r, RIG_LIST, bad)->json)),
+           "rej:bad-instanceId");
     T_TEXT(t_str(rig_acks(rig_save(&s, "c", 1, 1)->json)), "ok:5");
     T_TEXT(t_str(rig_acks(rig_save(&r, "d", 1, 1)->json)), "ok:6");
     rig_answer *log = rig_get(&r, "/v1/lists/" RIG_LIST "/log?from=6");
@@ -487,7 +504,8 @@ static void push_adds(rig_world *r, const char *browser, uint64_t first,
     for (uint64_t v = first; v <= last; v++) {
         len += (size_t)snprintf(
             body + len, cap - len,
-            "%s{\"id\":\"%s-%" PRIu64 "\",\"type\":\"%s\",\"instanceId\":\"%s%" PRIu64
+            "%s{\"id\":\"%s-%" PRIu64
+            "\",\"type\":\"%s\",\"instanceId\":\"%s%" PRIu64
             "\",\"imageId\":\"m\",\"timestamp\":1,\"browserId\":\"%s\",\"version\":"
             "%" PRIu64 "}",
             v > first ? "," : "", browser, v, type, browser, v, browser, v);
@@ -508,12 +526,21 @@ static void test_live_limit(void **state) {
     }
     // In one push: the last place, none, a place made free, none again; an ADD of what
     // is there needs none.
-    rig_answer *a = rig_post(
-        &r, RIG_LIST,
-        BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
-            "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"}," ADD("r", "x", 4) "," ADD("s", "x", 5) ",{" WHO("t", "x", 6) ",\"type\":\"ADD\",\"instanceId\":\"b2\",\"imageId\":\"n\"}"));
-    T_TEXT(t_str(rig_acks(a->json)),
-           "ok:10000 rej:too-many-items ok:10001 ok:10002 rej:too-many-items ok:10003");
+    rig_answer *a =
+        rig_post(&r, RIG_LIST,
+                 BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
+                     "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"}"
+                                  "," ADD("r", "x",
+                                          4) "," ADD("s", "x",
+                                                     5) ",{" WHO("t", "x",
+                                                                 6) ",\"type\":"
+                                                                    "\"ADD\","
+                                                                    "\"instanceId\""
+                                                                    ":\"b2\","
+                                                                    "\"imageId\":"
+                                                                    "\"n\"}"));
+    T_TEXT(t_str(rig_acks(a->json)), "ok:10000 rej:too-many-items ok:10001 "
+                                     "ok:10002 rej:too-many-items ok:10003");
     rig_answer *g = rig_get(&r, "/v1/lists/" RIG_LIST);
     T_EQ(rig_count(g->json, "selectedImages"), 10000);
     rig_close(&r);
@@ -527,10 +554,12 @@ static void test_id_limit(void **state) {
         uint64_t last = v + 98 <= 99999 ? v + 98 : 99999;
         push_adds(&r, "b", v, last, "DELETE");
     }
-    rig_answer *a = rig_post(
-        &r, RIG_LIST,
-        BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
-            "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"},{" WHO("e", "x", 4) ",\"type\":\"SORT_CHANGE\",\"sort\":\"desc\"}"));
+    rig_answer *a =
+        rig_post(&r, RIG_LIST,
+                 BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
+                     "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"},"
+                                  "{" WHO("e", "x", 4) ",\"type\":\"SORT_CHANGE\","
+                                                       "\"sort\":\"desc\"}"));
     T_TEXT(t_str(rig_acks(a->json)),
            "ok:100000 rej:too-many-ids ok:100001 ok:100002");
     rig_close(&r);
@@ -545,14 +574,25 @@ static void test_field_limit(void **state) {
                         "\"data\":{" fields "}}"
     rig_answer *a = rig_post(
         &r, RIG_LIST,
-        BODY(SET("a", 1, "\"f1\":\"\",\"f2\":\"\",\"f3\":\"\",\"f4\":\"\",\"f5\":\"\","
-                         "\"f6\":\"\",\"f7\":\"\",\"f8\":\"\"") "," SET(
-            "b", 2,
-            "\"g1\":\"\",\"g2\":\"\",\"g3\":\"\",\"g4\":\"\",\"g5\":\"\",\"g6\":\"\","
-            "\"g7\":\"\"") "," SET("c", 3, "\"h1\":\"\",\"h2\":\"\"") "," SET("d", 4, "\"h1\":null,\"f1\":\"x\"") "," SET("e", 5, "\"h2\":\"\"")));
+        BODY(SET(
+            "a", 1,
+            "\"f1\":\"\",\"f2\":\"\",\"f3\":\"\",\"f4\":\"\",\"f5\":\"\","
+            "\"f6\":\"\",\"f7\":\"\",\"f8\":\"\"") "," SET("b", 2,
+                                                           "\"g1\":\"\",\"g2\":"
+                                                           "\"\",\"g3\":\"\","
+                                                           "\"g4\":\"\",\"g5\":"
+                                                           "\"\",\"g6\":\"\","
+                                                           "\"g7\":\"\"") "," SET("c",
+                                                                                  3,
+                                                                                  "\"h1\":\"\",\"h2\":\"\"") "," SET("d",
+                                                                                                                     4,
+                                                                                                                     "\"h1\":null,\"f1\":\"x\"") "," SET("e",
+                                                                                                                                                         5,
+                                                                                                                                                         "\"h2\":\"\"")));
     T_TEXT(t_str(rig_acks(a->json)),
            "ok:1 ok:2 rej:too-many-fields ok:3 rej:too-many-fields");
-    a = rig_post(&r, RIG_LIST, BODY(SET("f", 6, "\"h3\":\"\"") "," SET("g", 7, "\"g7\":\"y\"")));
+    a = rig_post(&r, RIG_LIST,
+                 BODY(SET("f", 6, "\"h3\":\"\"") "," SET("g", 7, "\"g7\":\"y\"")));
     T_TEXT(t_str(rig_acks(a->json)), "rej:too-many-fields ok:4");
     rig_close(&r);
 }
@@ -571,10 +611,11 @@ static void test_state_limit(void **state) {
         v++;
         rig_answer *a = rig_post(
             &r, RIG_LIST,
-            rig_format("{\"user\":\"ann\",\"operations\":[{\"id\":\"l-%d\",\"type\":"
-                       "\"PAINT\",\"x\":\"%s\",\"timestamp\":1,\"browserId\":\"x\","
-                       "\"version\":%d}]}",
-                       v, value, v));
+            rig_format(
+                "{\"user\":\"ann\",\"operations\":[{\"id\":\"l-%d\",\"type\":"
+                "\"PAINT\",\"x\":\"%s\",\"timestamp\":1,\"browserId\":\"x\","
+                "\"version\":%d}]}",
+                v, value, v));
         acks = rig_acks(a->json);
     }
     T_TEXT(t_str(acks), "rej:list-too-large");
@@ -590,10 +631,12 @@ static void test_wrong_user(void **state) {
     rig_world r = {0};
     rig_open(&r);
     rig_answer *a = rig_post(
-        &r, RIG_LIST, rig_format("{\"user\":\"eve\",\"operations\":[%s]}", rig_op("b", 1)));
+        &r, RIG_LIST,
+        rig_format("{\"user\":\"eve\",\"operations\":[%s]}", rig_op("b", 1)));
     T_EQ(a->status, 409);
     T_TEXT(t_str(rig_code(a)), "user");
-    T_EQ(rig_int(rig_get(&r, "/v1/lists/" RIG_LIST "/operations")->json, "head"), 0);
+    T_EQ(rig_int(rig_get(&r, "/v1/lists/" RIG_LIST "/operations")->json, "head"),
+         0);
     rig_close(&r);
 }
 
