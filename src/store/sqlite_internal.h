@@ -57,6 +57,7 @@ typedef enum tm_point {
     TM_POINT_DELETED,   // journal rows gone
     TM_POINT_PART,      // a part of a snapshot is in, or a loose one gone
     TM_POINT_TRIMMED,   // a slice of a trim is through
+    TM_POINT_EMPTIED,   // the write-ahead log was cut to nothing
     TM_POINT_COUNT,
 } tm_point;
 

@@ -90,4 +90,5 @@ void tm_keeper_empty(tm_sqlite *s) {
     pthread_mutex_lock(&s->lock);
     s->wal.pages = s->wal.moved = 0;
     pthread_mutex_unlock(&s->lock);
+    tm_sqlite_point_reached(s, TM_POINT_EMPTIED);
 }
