@@ -1,0 +1,527 @@
+// server.c - see server.h: the loop, from listening to the last handle closed.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/inside.h"
+
+#define BACKLOG         511
+#define FDS_KEPT        64u // descriptors left to the store, the photos and the log
+#define ROUNDS_MAX      64u // of effects and writes in one turn, before others are heard
+#define ACCEPTS_MAX     64u // of connections in one turn, likewise
+#define ACCEPT_RETRY_MS 100u
+#define USER_MAX        128u
+
+tm_now tm_server_now(const tm_server *server) {
+    struct timespec wall = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    uint64_t ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    return (tm_now){.wall_ms = ms, .mono_ms = uv_now(&server->loop)};
+}
+
+void tm_server_say(tm_server *server, const char *format, ...) {
+    char line[256];
+    va_list arguments;
+    if (server->config.say == NULL) return;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    server->config.say(server->config.say_context, line);
+}
+
+uint16_t tm_server_port(const tm_server *server) {
+    return server->port;
+}
+
+void tm_server_stop(tm_server *server) {
+    __atomic_fetch_add(&server->stops, 1, __ATOMIC_SEQ_CST);
+    (void)uv_async_send(&server->stop_wake);
+}
+
+// ---- accepting ----------------------------------------------------------------------
+
+// Our own poll and accept, not libuv's: without a free descriptor that one would try
+// again for ever, and nobody else would be heard.
+static void accept_pause(tm_server *server, uint64_t until_ms) {
+    (void)uv_poll_stop(&server->accept);
+    server->accept_ms = until_ms;
+    server->accept_paused = true;
+}
+
+static void on_acceptable(uv_poll_t *accept_poll, int status, int events) {
+    tm_server *server = accept_poll->data;
+    (void)status, (void)events;
+    for (size_t i = 0; i < ACCEPTS_MAX; i++) {
+        if (server->peer_count >= server->limits.connections) {
+            accept_pause(server, UINT64_MAX); // until one is closed
+            return;
+        }
+        int fd = accept(server->listener, NULL, NULL);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+        if (fd < 0) { // no descriptor, no memory: others may give some back
+            accept_pause(server, uv_now(&server->loop) + ACCEPT_RETRY_MS);
+            return;
+        }
+        tm_peer_new(server, fd);
+    }
+}
+
+static void accept_go(tm_server *server) {
+    server->accept_paused = false;
+    server->accept_ms = UINT64_MAX;
+    (void)uv_poll_start(&server->accept, UV_READABLE, on_acceptable);
+}
+
+static void accept_look(tm_server *server) {
+    if (!server->accept_paused || server->stop != TM_STOP_NOT) return;
+    bool room = server->peer_count < server->limits.connections;
+    if (uv_now(&server->loop) >= server->accept_ms ||
+        (room && server->accept_ms == UINT64_MAX))
+        accept_go(server);
+}
+
+// ---- what a turn of the loop does -----------------------------------------------------
+
+static size_t take_effects(tm_server *server) {
+    tm_effect effect;
+    size_t count = 0;
+    for (; tm_service_effect(server->service, &effect); count++) {
+        tm_peer *peer = effect.peer;
+        switch (effect.kind) {
+        case TM_EFFECT_REPLY:
+            tm_route_reply(peer, &effect);
+            break;
+        case TM_EFFECT_SEND:
+            tm_socket_send(peer, effect.frame);
+            break;
+        case TM_EFFECT_CLOSE:
+            tm_socket_close(peer, (uint16_t)effect.status, "");
+            break;
+        }
+    }
+    return count;
+}
+
+static size_t http_count(const tm_server *server) {
+    size_t count = 0;
+    for (const tm_peer *peer = server->peers; peer != NULL; peer = peer->next) {
+        if (peer->state == TM_PEER_HTTP) count++;
+    }
+    return count;
+}
+
+static void on_accept_closed(uv_handle_t *handle) {
+    tm_server *server = handle->data;
+    (void)close(server->listener);
+    server->listener = -1;
+}
+
+// What has not reached the service is not begun; what has is answered.
+static void stop_begin(tm_server *server) {
+    server->stop = TM_STOP_DRAIN;
+    server->stop_ms = uv_now(&server->loop) + server->limits.stop_ms;
+    tm_server_say(server, "stopping: %zu connections", server->peer_count);
+    uv_close((uv_handle_t *)&server->accept, on_accept_closed);
+    tm_service_stop(server->service, tm_server_now(server));
+    for (tm_peer *peer = server->peers, *next; peer != NULL; peer = next) {
+        next = peer->next;
+        if (peer->state != TM_PEER_HTTP) continue;
+        tm_exchange *x = peer->exchange;
+        if (x != NULL && x->step != TM_STEP_HEAD && x->step != TM_STEP_BODY) {
+            x->keep_alive = false;
+        } else if (peer->out.bytes > 0) {
+            tm_http_leave(peer);
+            tm_peer_end(peer);
+        } else {
+            tm_peer_cut(peer);
+        }
+    }
+}
+
+static void cut_all(tm_server *server) {
+    while (server->peers != NULL)
+        tm_peer_cut(server->peers);
+}
+
+static void close_handles(tm_server *server) {
+    uv_close((uv_handle_t *)&server->prepare, NULL);
+    uv_close((uv_handle_t *)&server->timer, NULL);
+    for (size_t i = 0; server->config.signals && i < 2; i++) {
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    }
+}
+
+// One step of the way down, as far as it can be gone now.
+static void stop_step(tm_server *server) {
+    bool idle = tm_service_idle(server->service);
+    if (server->stop == TM_STOP_DRAIN && idle && http_count(server) == 0) {
+        server->stop = TM_STOP_CLOSE;
+        for (tm_peer *peer = server->peers, *next; peer != NULL; peer = next) {
+            next = peer->next;
+            tm_socket_close(peer, TM_WS_AWAY, "the server stops");
+        }
+    }
+    if (uv_now(&server->loop) >= server->stop_ms && server->peers != NULL) {
+        tm_server_say(server, "stopping: %zu connections are cut",
+                      server->peer_count);
+        cut_all(server);
+    }
+    if (server->peer_count > 0 || !idle || server->stop == TM_STOP_CLOSED) return;
+    server->stop = TM_STOP_CLOSED;
+    close_handles(server);
+}
+
+static void stop_look(tm_server *server) {
+    int stops = __atomic_load_n(&server->stops, __ATOMIC_SEQ_CST);
+    if (stops == 0) return;
+    if (server->stop == TM_STOP_NOT) {
+        stop_begin(server);
+    } else if (stops != server->stops_seen && server->stops_seen != 0) {
+        server->stop_ms = 0; // asked again: now
+    }
+    server->stops_seen = stops;
+}
+
+static void on_timer(uv_timer_t *timer) {
+    tm_server *server = timer->data;
+    tm_now now = tm_server_now(server);
+    server->armed_ms = UINT64_MAX;
+    for (tm_wheel_node *node;
+         (node = tm_wheel_due(&server->wheel, now.mono_ms)) != NULL;) {
+        tm_peer_look((tm_peer *)((uint8_t *)node - offsetof(tm_peer, wheel)));
+    }
+    if (tm_service_deadline(server->service) <= now.mono_ms)
+        tm_service_tick(server->service, now);
+}
+
+static void arm(tm_server *server, bool at_once) {
+    uint64_t due = tm_wheel_next(&server->wheel), now = uv_now(&server->loop);
+    uint64_t service = tm_service_deadline(server->service);
+    if (service < due) due = service;
+    if (server->accept_paused && server->accept_ms < due) due = server->accept_ms;
+    if (server->stop != TM_STOP_NOT && server->peers != NULL &&
+        server->stop_ms < due)
+        due = server->stop_ms;
+    if (at_once) due = now;
+    if (due == server->armed_ms) return;
+    server->armed_ms = due;
+    if (due == UINT64_MAX) {
+        (void)uv_timer_stop(&server->timer);
+    } else {
+        (void)uv_timer_start(&server->timer, on_timer, due > now ? due - now : 0,
+                             0);
+    }
+}
+
+// Runs before every sleep: all that this turn has brought about leaves now.
+static void on_prepare(uv_prepare_t *prepare) {
+    tm_server *server = prepare->data;
+    stop_look(server);
+    accept_look(server);
+    size_t rounds = 0;
+    while (take_effects(server) > 0 || server->flush != NULL) {
+        if (++rounds > ROUNDS_MAX) break;
+        tm_peer_flush_all(server);
+    }
+    if (server->stop != TM_STOP_NOT) stop_step(server);
+    if (server->stop != TM_STOP_CLOSED)
+        arm(server, rounds > ROUNDS_MAX || server->flush != NULL);
+}
+
+static void on_wake(uv_async_t *wake) {
+    tm_server *server = wake->data;
+    (void)tm_store_poll(server->store);
+}
+
+static void store_wake(void *context) {
+    tm_server *server = context;
+    (void)uv_async_send(&server->wake);
+}
+
+static void on_stop(uv_async_t *wake) {
+    (void)wake; // what follows is the prepare's
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+    (void)number;
+    tm_server_stop(signal->data);
+}
+
+static void on_photos(void *context) {
+    tm_server *server = context;
+    for (tm_peer *peer = server->peers, *next; peer != NULL; peer = next) {
+        next = peer->next;
+        tm_route_photos(peer);
+    }
+}
+
+static void release_frame(void *context, tm_frame *frame) {
+    tm_server *server = context;
+    tm_frame_release(server->service, frame);
+}
+
+// ---- from configuration to listening ----------------------------------------------------
+
+static void set_limits(tm_server_limits *limits) {
+    struct rlimit files;
+    size_t room = 1024;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        // Where the kernel sets no bound, memory does.
+        room = files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 1000000
+                   ? 1000000
+                   : (size_t)files.rlim_cur;
+    }
+    room = room > 2 * FDS_KEPT ? room - FDS_KEPT : FDS_KEPT;
+    if (limits->connections == 0 || limits->connections > room)
+        limits->connections = room;
+    if (limits->queue_bytes == 0) limits->queue_bytes = (size_t)64 << 20;
+    const struct {
+        uint32_t *limit, usual;
+    } rows[] = {
+        {&limits->head_ms, 10000},  {&limits->idle_ms, 60000},
+        {&limits->body_ms, 10000},  {&limits->body_rate, 4096},
+        {&limits->ping_ms, 25000},  {&limits->silence_ms, 60000},
+        {&limits->drain_ms, 30000}, {&limits->linger_ms, 2000},
+        {&limits->stop_ms, 10000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (*rows[i].limit == 0) *rows[i].limit = rows[i].usual;
+    }
+}
+
+// Writes the sentence and passes the status on.
+__attribute__((format(printf, 3, 4))) static tm_status
+problem_say(char problem[256], tm_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(problem, 256, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+static tm_status set_user(tm_server *server, char problem[256]) {
+    tm_span user = server->config.user;
+    bool fine = user.len > 0 && user.len <= USER_MAX;
+    for (size_t i = 0; fine && i < user.len; i++) {
+        if (user.ptr[i] < 0x20 || user.ptr[i] == 0x7f) fine = false;
+    }
+    tm_utf8 utf8 = {0};
+    if (!fine || !tm_utf8_feed(&utf8, user) || !tm_utf8_done(&utf8))
+        return problem_say(
+            problem, TM_E_RANGE,
+            "a user's name has 1 to %u bytes of UTF-8 and no control "
+            "characters",
+            USER_MAX);
+    uint8_t *copy = tm_alloc_get(server->alloc, user.len);
+    if (copy == NULL) return problem_say(problem, TM_E_NOMEM, "out of memory");
+    memcpy(copy, user.ptr, user.len);
+    server->user = (tm_span){copy, user.len};
+    return TM_OK;
+}
+
+static tm_status set_address(tm_server *server, struct sockaddr_storage *address,
+                             char problem[256]) {
+    const char *text = server->config.address;
+    int port = server->config.port;
+    struct sockaddr_in *four = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+    static const struct in6_addr own = IN6ADDR_LOOPBACK_INIT;
+    if (text == NULL || strcmp(text, "localhost") == 0) text = "127.0.0.1";
+    bool local = false;
+    if (uv_ip4_addr(text, port, four) == 0) {
+        local = ntohl(four->sin_addr.s_addr) >> 24 == 127;
+    } else if (uv_ip6_addr(text, port, six) == 0) {
+        local = memcmp(&six->sin6_addr, &own, sizeof own) == 0;
+    } else {
+        return problem_say(problem, TM_E_RANGE, "%.100s is no address", text);
+    }
+    if (!local)
+        return problem_say(problem, TM_E_STATE,
+                           "refusing to listen on %.60s: without tokens, whoever "
+                           "reaches it would be the user; use 127.0.0.1 or ::1",
+                           text);
+    return TM_OK;
+}
+
+// 0 = listening, else errno.
+static int listen_socket(tm_server *server,
+                         const struct sockaddr_storage *address) {
+    int on = 1;
+    socklen_t len = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                   : sizeof(struct sockaddr_in);
+    server->listener = socket(address->ss_family, SOCK_STREAM, 0);
+    if (server->listener < 0 || fcntl(server->listener, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(server->listener, F_SETFL, O_NONBLOCK) != 0 ||
+        setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) !=
+            0 ||
+        bind(server->listener, (const struct sockaddr *)address, len) != 0 ||
+        listen(server->listener, BACKLOG) != 0)
+        return errno;
+    struct sockaddr_storage bound;
+    len = sizeof bound;
+    if (getsockname(server->listener, (struct sockaddr *)&bound, &len) != 0)
+        return errno;
+    // The port stands at the same place in both kinds of address.
+    server->port = ntohs(((struct sockaddr_in *)&bound)->sin_port);
+    return 0;
+}
+
+static tm_status listen_on(tm_server *server, char problem[256]) {
+    struct sockaddr_storage address = {0};
+    tm_status status = set_address(server, &address, problem);
+    if (status != TM_OK) return status;
+    int error = listen_socket(server, &address);
+    if (error == 0 &&
+        uv_poll_init(&server->loop, &server->accept, server->listener) != 0)
+        error = ENOMEM;
+    if (error != 0)
+        return problem_say(problem, error == EADDRINUSE ? TM_E_STATE : TM_E_IO,
+                           "cannot listen on %.60s port %u: %s",
+                           server->config.address == NULL ? "127.0.0.1"
+                                                          : server->config.address,
+                           (unsigned)server->config.port, strerror(error));
+    server->accept.data = server;
+    accept_go(server);
+    return TM_OK;
+}
+
+static tm_status set_names(tm_server *server, char problem[256]) {
+    const char *const *origin = server->config.origins, *const *host =
+                                                            server->config.hosts;
+    tm_status status = tm_access_local(&server->access, server->port);
+    if (status != TM_OK) return problem_say(problem, status, "out of memory");
+    for (; origin != NULL && *origin != NULL; origin++) {
+        tm_span text = {(const uint8_t *)*origin, strlen(*origin)};
+        status = tm_access_origin_add(&server->access, text);
+        if (status != TM_OK)
+            return problem_say(problem, status,
+                               "%.100s is no origin: write https://photos.example",
+                               *origin);
+    }
+    for (; host != NULL && *host != NULL; host++) {
+        tm_span text = {(const uint8_t *)*host, strlen(*host)};
+        status = tm_access_host_add(&server->access, text);
+        if (status != TM_OK)
+            return problem_say(problem, status,
+                               "%.100s is no host: write photos.example:8443",
+                               *host);
+    }
+    return TM_OK;
+}
+
+static tm_status set_photos(tm_server *server, char problem[256]) {
+    const char *directory = server->config.photos;
+    if (directory == NULL) return TM_OK;
+    tm_status status = tm_photos_new(&server->loop, server->alloc, directory,
+                                     on_photos, server, &server->photos);
+    if (status == TM_E_IO)
+        return problem_say(problem, status, "cannot read the photos in %.100s: %s",
+                           directory, strerror(errno));
+    if (status != TM_OK) return problem_say(problem, status, "out of memory");
+    return TM_OK;
+}
+
+static bool handles_open(tm_server *server) {
+    uv_loop_t *loop = &server->loop;
+    // A handle is closed in the end if it is initialised: `data` says so.
+    if (uv_prepare_init(loop, &server->prepare) != 0 ||
+        uv_timer_init(loop, &server->timer) != 0 ||
+        uv_async_init(loop, &server->wake, on_wake) != 0 ||
+        uv_async_init(loop, &server->stop_wake, on_stop) != 0)
+        return false;
+    for (size_t i = 0; server->config.signals && i < 2; i++) {
+        if (uv_signal_init(loop, &server->signals[i]) != 0 ||
+            uv_signal_start(&server->signals[i], on_signal,
+                            i == 0 ? SIGTERM : SIGINT) != 0)
+            return false;
+        server->signals[i].data = server;
+    }
+    server->prepare.data = server->timer.data = server->wake.data = server;
+    // These two stay open until the end, for whoever calls late, and hold up nobody.
+    uv_unref((uv_handle_t *)&server->wake);
+    uv_unref((uv_handle_t *)&server->stop_wake);
+    return uv_prepare_start(&server->prepare, on_prepare) == 0;
+}
+
+static tm_status begin(tm_server *server, char problem[256]) {
+    if (!handles_open(server))
+        return problem_say(problem, TM_E_IO, "cannot make an event loop");
+    tm_wheel_init(&server->wheel, uv_now(&server->loop));
+    tm_status status = set_user(server, problem);
+    if (status == TM_OK) status = listen_on(server, problem);
+    if (status == TM_OK) status = set_names(server, problem);
+    if (status == TM_OK) status = set_photos(server, problem);
+    if (status == TM_OK) {
+        status = tm_pages_init(&server->pages, server->alloc, server->config.assets,
+                               server->config.assets_count);
+        if (status != TM_OK) (void)problem_say(problem, status, "out of memory");
+    }
+    if (status != TM_OK) return status;
+    server->store->wake_context = server;
+    server->store->wake = store_wake;
+    return TM_OK;
+}
+
+tm_status tm_server_new(const tm_server_config *config, tm_server **server,
+                        char problem[256]) {
+    tm_server *fresh = tm_alloc_get(config->alloc, sizeof *fresh);
+    if (fresh == NULL) return problem_say(problem, TM_E_NOMEM, "out of memory");
+    fresh->config = *config;
+    fresh->limits = config->limits;
+    fresh->alloc = config->alloc;
+    fresh->service = config->service;
+    fresh->store = config->store;
+    fresh->access.texts.alloc = config->alloc;
+    fresh->armed_ms = UINT64_MAX;
+    fresh->listener = -1;
+    fresh->pool = (tm_out_pool){
+        .alloc = config->alloc, .release = release_frame, .context = fresh};
+    set_limits(&fresh->limits);
+    int failed = uv_loop_init(&fresh->loop);
+    if (failed != 0) {
+        tm_alloc_put(config->alloc, fresh, sizeof *fresh);
+        return problem_say(problem, TM_E_IO, "cannot make an event loop: %s",
+                           uv_strerror(failed));
+    }
+    tm_status status = begin(fresh, problem);
+    if (status != TM_OK) {
+        tm_server_free(fresh);
+        return status;
+    }
+    *server = fresh;
+    return TM_OK;
+}
+
+void tm_server_run(tm_server *server) {
+    // A peer that is gone is an error of the write, not a signal for the program.
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+static void close_any(uv_handle_t *handle, void *context) {
+    (void)context;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+void tm_server_free(tm_server *server) {
+    if (server == NULL) return;
+    TM_ASSERT(server->peers == NULL);
+    uv_walk(&server->loop, close_any, NULL);
+    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    TM_ASSERT(uv_loop_close(&server->loop) == 0);
+    if (server->listener >= 0) (void)close(server->listener);
+    tm_photos_free(server->photos);
+    tm_pages_deinit(&server->pages, server->alloc);
+    tm_access_deinit(&server->access);
+    tm_out_pool_deinit(&server->pool);
+    tm_alloc_put(server->alloc, (void *)(uintptr_t)server->user.ptr,
+                 server->user.len);
+    tm_alloc_put(server->alloc, server, sizeof *server);
+}
