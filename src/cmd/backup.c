@@ -34,7 +34,7 @@ static int backup_main(const tm_command *command, int argc, char **argv) {
         tm_sqlite_backup(path, rest[0], on_progress, &progress, problem);
     tm_progress_clear(&progress);
     free(path);
-    if (status != TM_OK) return tm_failure(command, "%s: %s", rest[0], problem);
+    if (status != TM_OK) return tm_failure_at(command, rest[0], problem);
     struct stat file = {0};
     (void)stat(rest[0], &file);
     tm_say_size(size, file.st_size > 0 ? (uint64_t)file.st_size : 0);

@@ -521,39 +521,65 @@ static bool connect_page(tm_check_world *world, tm_check_page *page) {
            channel(world, page, TM_CHANNEL_PUSH);
 }
 
-// What a page that starts has missed stays missed; that it is heard by the server is not
-// left to hope.
-static bool parcels_miss(tm_check_world *world, tm_check_page *page) {
+// SUBSCRIBED without the server's time: a page that starts measures nothing.
+static bool hello_feed(tm_check_world *world, tm_check_page *page, tm_span frame) {
+    tm_arena arena = {.alloc = &tm_host_alloc};
+    tm_buf out = {.alloc = &tm_host_alloc};
+    const tm_node *root = NULL;
+    const char *comma = "{";
+    bool done = tm_tree_read(frame, &arena, &root, NULL) == TM_OK;
+    const tm_node *part = done ? root->first : NULL;
+    for (; part != NULL; part = part->next) {
+        if (tm_span_equal_text(part->key, "serverTime")) continue;
+        tm_buf_text(&out, comma);
+        tm_buf_json(&out, part->key);
+        tm_buf_byte(&out, ':');
+        tm_buf_put(&out, part->raw);
+        comma = ",";
+    }
+    tm_buf_byte(&out, '}');
+    done = done && feed(world, page, tm_buf_span(&out));
+    tm_buf_deinit(&out);
+    tm_arena_deinit(&arena);
+    return done;
+}
+
+// The answer to a SUBSCRIBE of a page that starts: that it is heard, but not what it
+// missed. Where a snapshot comes it does not even follow: its log is another one.
+static bool hello_take(tm_check_world *world, tm_check_page *page) {
+    tm_check_parcel *hello = tm_check_server_parcel(&world->server, page), *other;
     char type[24] = "";
-    tm_check_parcel *parcel = tm_check_server_parcel(&world->server, page);
-    if (parcel != NULL) frame_type(parcel_span(parcel), type);
-    free(parcel);
-    parcels_lose(world, page);
-    return strcmp(type, "SUBSCRIBED") == 0 ||
-           tm_check_verdict_fail(world->verdict, "a SUBSCRIBE was answered by %s",
-                                 type);
+    bool follows = true, done;
+    if (hello != NULL) frame_type(parcel_span(hello), type);
+    if (strcmp(type, "SUBSCRIBED") != 0) {
+        free(hello);
+        return tm_check_verdict_fail(world->verdict,
+                                     "a SUBSCRIBE was answered by %s", type);
+    }
+    while ((other = tm_check_server_parcel(&world->server, page)) != NULL) {
+        frame_type(parcel_span(other), type);
+        tm_check_trace(&world->server, "misses", page->id, parcel_span(other));
+        if (strcmp(type, "SNAPSHOT") == 0) follows = false;
+        free(other);
+    }
+    done = follows ? hello_feed(world, page, parcel_span(hello)) &&
+                         tm_check_page_pump(world, page)
+                   : channel(world, page, TM_CHANNEL_PUSH);
+    free(hello);
+    return done;
 }
 
 // Starting makes no call of the network, but whoever has the push channel hears from now
-// on: the server is told of a subscriber that knows everything.
+// on.
 static bool listen(tm_check_world *world, tm_check_page *page) {
-    const tm_list *list;
-    uint64_t head;
-    tm_now now = tm_check_world_server_now(world);
-    if (!tm_check_server_list(&world->server, now, &list, &head)) return false;
-    tm_buf frame = {.alloc = &tm_host_alloc};
-    tm_buf_text(&frame, "{\"type\":\"SUBSCRIBE\",\"list\":");
-    tm_buf_json(&frame, tm_check_server_key.list);
-    tm_buf_text(&frame, ",\"user\":");
-    tm_buf_json(&frame, tm_check_server_key.user);
-    tm_buf_text(&frame, ",\"since\":");
-    tm_buf_u64(&frame, head);
-    tm_buf_text(&frame, "}");
-    bool done =
-        frame.status == TM_OK &&
-        tm_check_server_feed(&world->server, now, page->conn, tm_buf_span(&frame));
-    tm_buf_deinit(&frame);
-    return done && parcels_miss(world, page);
+    exchange one = {0};
+    if (!ask(world, page, TM_ASK_PULL) || !take(world, page, &one)) return false;
+    if (one.kind != TM_SEND_FRAME) {
+        return tm_check_verdict_fail(world->verdict, "a page does not subscribe");
+    }
+    return tm_check_server_feed(&world->server, tm_check_world_server_now(world),
+                                page->conn, one.bytes) &&
+           hello_take(world, page);
 }
 
 bool tm_check_traffic_attach(tm_check_world *world, tm_check_page *page) {
@@ -584,6 +610,17 @@ bool tm_check_traffic_online(tm_check_world *world, tm_check_page *page) {
            tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE);
 }
 
+// A restart on the same store changes nothing for who listens. One on another store does:
+// its log is another, and whoever opens the connection anew says where it stood in the old
+// one.
+static bool page_reconnect(tm_check_world *world, tm_check_page *page,
+                           bool restore) {
+    if (!page->running || !page->online || !page->ws) return true;
+    if (!restore) return tm_check_traffic_attach(world, page);
+    return connect_page(world, page) &&
+           tm_check_traffic_pull(world, page, TM_CHECK_PULL_FINE);
+}
+
 bool tm_check_traffic_restart(tm_check_world *world, bool restore) {
     for (tm_check_page *page = world->pages; page != NULL; page = page->next) {
         tm_check_traffic_detach(world, page);
@@ -592,9 +629,7 @@ bool tm_check_traffic_restart(tm_check_world *world, bool restore) {
                         : tm_check_server_restart(&world->server);
     for (tm_check_page *page = world->pages; open && page != NULL;
          page = page->next) {
-        if (page->running && page->online && page->ws) {
-            open = tm_check_traffic_attach(world, page);
-        }
+        open = page_reconnect(world, page, restore);
     }
     return open;
 }

@@ -168,7 +168,9 @@ bool tm_check_traffic_replay(tm_check_world *world, tm_check_page *page,
 bool tm_check_traffic_deliver(tm_check_world *world);
 
 // tm_check_traffic_restart - the server's process ends and starts again, on a restored store
-// where `restore` says so; the pages with a push channel are connected anew.
+// where `restore` says so; the pages with a push channel are connected anew (and then,
+// after a restore, learn what the log has become: without that they could take the new
+// log's numbers for a continuation of the old one's).
 bool tm_check_traffic_restart(tm_check_world *world, bool restore);
 
 #endif

@@ -51,7 +51,7 @@ int tm_database_open(const tm_command *command, const char *data, tm_database *d
     tm_sqlite_options options = {.path = db->path, .read_only = true};
     if (tm_sqlite_open(&options, &db->store, problem) != TM_OK) {
         db->store = NULL;
-        return tm_failure(command, "%s: %s", db->path, problem);
+        return tm_failure_at(command, db->path, problem);
     }
     tm_status status = tm_store_lists(db->store, list_add, db);
     if (status == TM_OK) status = db->status;

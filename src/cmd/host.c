@@ -101,14 +101,20 @@ void tm_say_time(char out[32], uint64_t wall_ms) {
 }
 
 void tm_say_duration(char out[32], uint64_t ms) {
+    uint64_t seconds = ms / 1000, minutes = seconds / 60, hours = minutes / 60;
     if (ms < 1000) {
         (void)snprintf(out, 32, "%u ms", (unsigned)ms);
-    } else if (ms < 60000) {
-        (void)snprintf(out, 32, "%u.%u s", (unsigned)(ms / 1000),
+    } else if (seconds < 60) {
+        (void)snprintf(out, 32, "%u.%u s", (unsigned)seconds,
                        (unsigned)(ms % 1000 / 100));
+    } else if (minutes < 60) {
+        (void)snprintf(out, 32, "%u min %u s", (unsigned)minutes,
+                       (unsigned)(seconds % 60));
+    } else if (hours < 48) {
+        (void)snprintf(out, 32, "%u h %u min", (unsigned)hours,
+                       (unsigned)(minutes % 60));
     } else {
-        (void)snprintf(out, 32, "%" PRIu64 " min %u s", ms / 60000,
-                       (unsigned)(ms / 1000 % 60));
+        (void)snprintf(out, 32, "%" PRIu64 " days", hours / 24);
     }
 }
 

@@ -43,7 +43,7 @@ const char *tm_host_at(void);
 void tm_say_size(char out[16], uint64_t bytes);
 // tm_say_time - "2026-11-23 15:49:02.123", UTC.
 void tm_say_time(char out[32], uint64_t wall_ms);
-// tm_say_duration - "140 ms", "2.3 s", "3 min 5 s".
+// tm_say_duration - "140 ms", "2.3 s", "3 min 5 s", "5 h 10 min", "12 days".
 void tm_say_duration(char out[32], uint64_t ms);
 
 // tm_say_safe - text that came from outside, for a terminal: controls, and what turns the

@@ -32,6 +32,11 @@ int tm_failure(const tm_command *command, const char *format, ...) {
     return TM_EXIT_FAILED;
 }
 
+int tm_failure_at(const tm_command *command, const char *path, const char *reason) {
+    if (strstr(reason, path) != NULL) return tm_failure(command, "%s", reason);
+    return tm_failure(command, "%s: %s", path, reason);
+}
+
 // How many letters must be put in, taken out or changed. Both are short: what is longer
 // than any of our names is like none of them.
 #define WORD_MAX 32u

@@ -66,6 +66,10 @@ __attribute__((format(printf, 2, 3))) int tm_usage_error(const tm_command *comma
 __attribute__((format(printf, 2, 3))) int tm_failure(const tm_command *command,
                                                      const char *format, ...);
 
+// tm_failure_at - the same about a file: its path stands in front, unless the reason names
+// it already.
+int tm_failure_at(const tm_command *command, const char *path, const char *reason);
+
 // tm_hint - of `names` (ended by NULL) the one most like `word`; NULL = none is.
 const char *tm_hint(const char *word, const char *const *names);
 

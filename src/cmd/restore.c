@@ -30,8 +30,7 @@ static int restore_main(const tm_command *command, int argc, char **argv) {
         (void)printf("%s: restored from %s, in %s\n", path, rest[0], took);
     }
     free(path);
-    return status == TM_OK ? TM_EXIT_OK
-                           : tm_failure(command, "%s: %s", rest[0], problem);
+    return status == TM_OK ? TM_EXIT_OK : tm_failure(command, "%s", problem);
 }
 
 const tm_command tm_command_restore = {

@@ -123,7 +123,7 @@ static int store_open(serving *run) {
     tm_sqlite_options options = {.path = run->path};
     if (tm_sqlite_open(&options, &run->store, problem) != TM_OK) {
         run->store = NULL;
-        return tm_failure(run->command, "%s: %s", run->path, problem);
+        return tm_failure_at(run->command, run->path, problem);
     }
     return -1;
 }

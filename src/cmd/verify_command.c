@@ -33,7 +33,7 @@ static void counts_say(const tm_verified *found) {
         "%" PRIu64 " to %" PRIu64 "\n",
         found->operations, found->batches, size, found->first, found->last);
     if (found->rejections + found->holes > 0) {
-        (void)printf("  refused   %" PRIu64 " operations, and %" PRIu64
+        (void)printf("  refused   %" PRIu64 ", and %" PRIu64
                      " versions of which nothing is known\n",
                      found->rejections, found->holes);
     }

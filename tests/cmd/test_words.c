@@ -42,6 +42,10 @@ static void test_times(void **state) {
     T_TEXT(t_str(out), "59.9 s");
     tm_say_duration(out, 185000);
     T_TEXT(t_str(out), "3 min 5 s");
+    tm_say_duration(out, 86399999);
+    T_TEXT(t_str(out), "23 h 59 min");
+    tm_say_duration(out, UINT64_C(12) * 86400000);
+    T_TEXT(t_str(out), "12 days");
     tm_say_duration(out, UINT64_MAX);
     T_TRUE(strlen(out) > 0);
 }
