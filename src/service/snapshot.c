@@ -1,7 +1,7 @@
 // snapshot.c - see snapshot.h.
 #include "service/snapshot.h"
 
-#include "service/mark.h"
+#include "service/inside.h"
 #include "service/stored.h"
 
 #include <string.h>
@@ -90,6 +90,25 @@ static void milestones_write(tm_buf *out, const tm_ledger *ledger) {
     tm_buf_byte(out, ']');
 }
 
+// The sum of the bytes, as hex. A disk that turned a bit must not turn a description.
+static tm_status sum_of(const tm_ledger *ledger, tm_span bytes,
+                        uint8_t hex[TM_MARK_HEX]) {
+    static const uint8_t zero[TM_MARK_LEN];
+    uint8_t sum[TM_MARK_LEN];
+    tm_status status = tm_mark_next(&ledger->service->marker, zero, bytes, sum);
+    if (status == TM_OK) tm_mark_hex(sum, hex);
+    return status;
+}
+
+static void sum_write(const tm_ledger *ledger, tm_buf *out) {
+    uint8_t hex[TM_MARK_HEX];
+    if (out->status != TM_OK) return;
+    out->status = sum_of(ledger, tm_buf_span(out), hex);
+    tm_buf_text(out, ",\"sum\":");
+    tm_buf_json(out, (tm_span){hex, sizeof hex});
+    tm_buf_byte(out, '}');
+}
+
 void tm_snapshot_write(const tm_ledger *ledger, uint64_t floor, tm_buf *out) {
     uint8_t hex[TM_MARK_HEX];
     tm_mark_hex(ledger->mark, hex);
@@ -114,7 +133,8 @@ void tm_snapshot_write(const tm_ledger *ledger, uint64_t floor, tm_buf *out) {
         first = false;
         writer_write(out, writer);
     }
-    tm_buf_text(out, "]}");
+    tm_buf_byte(out, ']');
+    sum_write(ledger, out);
 }
 
 void tm_snapshot_send(const tm_ledger *ledger, tm_buf *out) {
@@ -352,6 +372,18 @@ static tm_status members_read(tm_json *in, tm_ledger *ledger) {
     return status;
 }
 
+static tm_status sum_read(tm_json *in, const tm_ledger *ledger, tm_span summed) {
+    uint8_t hex[TM_MARK_HEX];
+    tm_span said;
+    if (!member_is(in, "sum") || tm_json_string(in, &said) != TM_OK) {
+        return in->status;
+    }
+    tm_status status = sum_of(ledger, summed, hex);
+    if (status != TM_OK) return status;
+    bool same = said.len == sizeof hex && memcmp(said.ptr, hex, sizeof hex) == 0;
+    return same ? TM_OK : TM_E_CORRUPT;
+}
+
 tm_status tm_snapshot_read(tm_ledger *ledger, uint64_t seq, tm_span bytes,
                            tm_arena *arena) {
     tm_json in;
@@ -363,6 +395,9 @@ tm_status tm_snapshot_read(tm_ledger *ledger, uint64_t seq, tm_span bytes,
     if (format > TM_SNAPSHOT_FORMAT) return TM_E_FORMAT;
     if (format < TM_SNAPSHOT_FORMAT) return TM_E_CORRUPT;
     status = members_read(&in, ledger);
+    if (status != TM_OK) return status;
+    size_t summed = in.at;
+    status = sum_read(&in, ledger, (tm_span){bytes.ptr, summed});
     if (status != TM_OK) return status;
     tm_span key;
     if (tm_json_member(&in, &key)) return TM_E_CORRUPT;

@@ -6,7 +6,8 @@
 //    "milestones":[[seq,acceptedMs,logBytes],...],
 //    "state":<tm_list_write>,
 //    "unknown":[<operation>,...],
-//    "writers":[["browserId",version,timestamp,logical,[DECISION,...]],...]}
+//    "writers":[["browserId",version,timestamp,logical,[DECISION,...]],...],
+//    "sum":"<SHA-256 of 32 zeros and all bytes before this member, 64 digits>"}
 //
 //   DECISION = ["<id hash, 32 digits>",seq,timestamp,logical]   accepted
 //            | ["<id hash, 32 digits>","code"]                  rejected

@@ -526,19 +526,17 @@ static void test_live_limit(void **state) {
     }
     // In one push: the last place, none, a place made free, none again; an ADD of what
     // is there needs none.
-    rig_answer *a =
-        rig_post(&r, RIG_LIST,
-                 BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
-                     "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"}"
-                                  "," ADD("r", "x",
-                                          4) "," ADD("s", "x",
-                                                     5) ",{" WHO("t", "x",
-                                                                 6) ",\"type\":"
-                                                                    "\"ADD\","
-                                                                    "\"instanceId\""
-                                                                    ":\"b2\","
-                                                                    "\"imageId\":"
-                                                                    "\"n\"}"));
+    rig_answer *a = rig_post(
+        &r, RIG_LIST,
+        BODY(ADD("p", "x", 1) "," ADD("q", "x", 2) ",{" WHO(
+            "d", "x", 3) ",\"type\":\"DELETE\",\"instanceId\":\"b1\"}"
+                         "," ADD("r", "x", 4) "," ADD("s", "x", 5) ",{" WHO(
+                             "t", "x", 6) ",\"type\":"
+                                          "\"ADD\","
+                                          "\"instanceId\""
+                                          ":\"b2\","
+                                          "\"imageId\":"
+                                          "\"n\"}"));
     T_TEXT(t_str(rig_acks(a->json)), "ok:10000 rej:too-many-items ok:10001 "
                                      "ok:10002 rej:too-many-items ok:10003");
     rig_answer *g = rig_get(&r, "/v1/lists/" RIG_LIST);
