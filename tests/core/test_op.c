@@ -107,6 +107,40 @@ static const op_row faults[] = {
     {"sort true", SORT "\"sort\":true}", 0, "bad-sort"},
 };
 
+// What means nothing in a type does not show.
+static void test_trim(void **state) {
+    (void)state;
+    static const struct {
+        const char *type;
+        bool instance, image, fields, sort;
+    } rows[] = {
+        {"ADD", true, true, true, false},
+        {"UPDATE_METADATA", true, false, true, false},
+        {"DELETE", true, false, false, false},
+        {"SORT_CHANGE", false, false, false, true},
+        {"LATER", false, false, false, false},
+    };
+    t_memory memory = {0};
+    tm_alloc alloc = t_alloc(&memory);
+    tm_arena arena = {.alloc = &alloc};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[512];
+        t_row = rows[i].type;
+        snprintf(text, sizeof text,
+                 HEAD "\"type\":\"%s\",\"instanceId\":\"i\",\"imageId\":\"m\","
+                      "\"data\":{\"a\":\"\"},\"sort\":\"asc\"}",
+                 rows[i].type);
+        const tm_op *op = op_from(&arena, t_str(text));
+        T_EQ(op->fault, TM_FAULT_NONE);
+        T_EQ(op->instance_id.len > 0, rows[i].instance);
+        T_EQ(op->image_id.len > 0, rows[i].image);
+        T_EQ(op->field_count > 0, rows[i].fields);
+        T_EQ(op->sort.len > 0, rows[i].sort);
+    }
+    tm_arena_deinit(&arena);
+    T_EQ(memory.live, 0);
+}
+
 static void test_faults(void **state) {
     (void)state;
     t_memory memory = {0};
@@ -195,6 +229,8 @@ static const op_row failures[] = {
     {"id null", "{\"id\":null}", 0, ID_REASON},
     {"id with a space", "{\"id\":\"a b\"}", 0, ID_REASON},
     {"id with NUL", "{\"id\":\"a\\u0000\"}", 0, ID_REASON},
+    {"id whose bytes are letters but for the high bit", "{\"id\":\"\xc3\xb0\"}", 0,
+     ID_REASON},
     {"id not ASCII", "{\"id\":\"\xc3\xa4\"}", 0, ID_REASON},
     {"id of 65", "{\"id\":\"%\"}", 65, ID_REASON},
     {"browserId with a slash", "{\"browserId\":\"a/b\"}", 0, BROWSER_REASON},
@@ -307,7 +343,7 @@ static void test_depth(void **state) {
     tm_arena arena = {.alloc = &alloc};
     for (size_t i = 0; i < COUNT(operations); i++) {
         char text[512];
-        snprintf(text, sizeof text, "[[[[[1]]]],[%s,%s]]", operations[i],
+        snprintf(text, sizeof text, "[[[[[[[[1]]]]]]],[%s,%s]]", operations[i],
                  operations[0]);
         t_row = text;
         tm_json in;
@@ -327,6 +363,7 @@ static void test_depth(void **state) {
         }
         T_OK(status);
         T_TEXT(tm_fault_word(op.fault), want[i]);
+        T_EQ(in.deepest, 8);          // of all that was read
         T_TRUE(tm_json_element(&in)); // nor does it count for the next
         T_OK(tm_op_read(&in, &op));
         T_EQ(op.fault, TM_FAULT_NONE);
@@ -581,6 +618,7 @@ static void test_truncations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trim),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_failures),
