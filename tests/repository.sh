@@ -32,5 +32,5 @@ absent "no SQL made by printf" 'printf.*\b(SELECT|INSERT|UPDATE|DELETE FROM)\b' 
 # The exports of core.wasm ask the host for nothing, and neither may the core natively.
 absent "the core takes no clock, memory or randomness" \
   '\b(malloc|calloc|realloc|free|time|clock_gettime|rand|random|getrandom)\(' \
-  src/core src/client
+  src/core src/client ':!src/client/door.c' # the door has a host's memory
 exit $bad
