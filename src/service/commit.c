@@ -203,12 +203,18 @@ static void count_ack(tm_counts *counts, const tm_ack *ack) {
     counts->ops_rejected += ack->kind == TM_ACK_REJECTED && ack->fresh;
 }
 
+// What is joined is the operation as it is stored, so that a list that was read from the
+// log is the same to the byte.
 static tm_status state_take(tm_ledger *ledger) {
+    uint32_t stored = 0;
     for (tm_call *call = ledger->batch.first; call != NULL; call = call->next) {
         for (uint32_t i = 0; i < call->ack_count; i++) {
             if (call->acks[i].kind != TM_ACK_OK) continue;
-            call->ops[i].at.time = call->acks[i].time; // the effective one
-            tm_status status = tm_list_apply(ledger->list, &call->ops[i], NULL);
+            tm_op *op = &call->ops[i];
+            op->raw = tm_block_op(ledger->block, stored++);
+            op->at.time = call->acks[i].time;
+            op->seq = call->acks[i].seq;
+            tm_status status = tm_list_apply(ledger->list, op, NULL);
             if (status != TM_OK) return status;
         }
     }

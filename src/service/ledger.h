@@ -71,6 +71,7 @@ struct tm_ledger {
     uint32_t entered;
     bool must_reread;     // an append met a conflict
     bool ignore_snapshot; // it did not fit the log, which may be whole
+    uint64_t ignored_seq; // then it reaches at least to here
     uint32_t reads;       // calls that wait for the store
 
     // What is durable.

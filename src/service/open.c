@@ -221,6 +221,8 @@ static void open_done(tm_store_read *request, tm_status status,
         open_anew(ledger, status);
     } else if (more && count > first) {
         open_read(ledger);
+    } else if (ledger->ignore_snapshot && ledger->head < ledger->ignored_seq) {
+        open_anew(ledger, TM_E_CORRUPT);
     } else {
         opened(ledger);
     }
@@ -236,6 +238,7 @@ static void load_done(tm_store_load *request, tm_status status, uint64_t seq,
     tm_ledger *ledger = request->context;
     tm_ledger_enter(ledger);
     tm_ledger_ended(ledger);
+    ledger->ignored_seq = seq;
     if (status == TM_OK && seq > 0) {
         tm_arena *arena = &ledger->service->arena;
         tm_arena_reset(arena);

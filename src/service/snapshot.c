@@ -372,15 +372,17 @@ static tm_status members_read(tm_json *in, tm_ledger *ledger) {
     return status;
 }
 
-static tm_status sum_read(tm_json *in, const tm_ledger *ledger, tm_span summed) {
+// Whether the bytes are those that were written, before anything is made of them.
+static tm_status sum_check(const tm_ledger *ledger, tm_span bytes) {
+    static const tm_span before = TM_LIT(",\"sum\":\""), after = TM_LIT("\"}");
+    size_t tail = before.len + TM_MARK_HEX + after.len;
+    if (bytes.len < tail) return TM_E_CORRUPT;
+    const uint8_t *at = bytes.ptr + bytes.len - tail;
     uint8_t hex[TM_MARK_HEX];
-    tm_span said;
-    if (!member_is(in, "sum") || tm_json_string(in, &said) != TM_OK) {
-        return in->status;
-    }
-    tm_status status = sum_of(ledger, summed, hex);
+    tm_status status = sum_of(ledger, (tm_span){bytes.ptr, bytes.len - tail}, hex);
     if (status != TM_OK) return status;
-    bool same = said.len == sizeof hex && memcmp(said.ptr, hex, sizeof hex) == 0;
+    bool same = memcmp(at, before.ptr, before.len) == 0 &&
+                memcmp(at + before.len, hex, sizeof hex) == 0;
     return same ? TM_OK : TM_E_CORRUPT;
 }
 
@@ -394,13 +396,14 @@ tm_status tm_snapshot_read(tm_ledger *ledger, uint64_t seq, tm_span bytes,
     if (in.status != TM_OK) return in.status;
     if (format > TM_SNAPSHOT_FORMAT) return TM_E_FORMAT;
     if (format < TM_SNAPSHOT_FORMAT) return TM_E_CORRUPT;
-    status = members_read(&in, ledger);
+    status = sum_check(ledger, bytes);
+    if (status == TM_OK) status = members_read(&in, ledger);
     if (status != TM_OK) return status;
-    size_t summed = in.at;
-    status = sum_read(&in, ledger, (tm_span){bytes.ptr, summed});
-    if (status != TM_OK) return status;
-    tm_span key;
-    if (tm_json_member(&in, &key)) return TM_E_CORRUPT;
+    tm_span sum, key;
+    if (!member_is(&in, "sum") || tm_json_string(&in, &sum) != TM_OK ||
+        tm_json_member(&in, &key)) {
+        return TM_E_CORRUPT;
+    }
     status = tm_json_end(&in);
     if (status != TM_OK) return status;
     if (ledger->head != seq || ledger->head == 0) return TM_E_CORRUPT;

@@ -202,6 +202,12 @@ void slow_instant(tm_store *store, bool instant) {
     slow_of(store)->instant = instant;
 }
 
+tm_store *slow_swap(tm_store *store, tm_store *inner) {
+    tm_store *before = slow_of(store)->inner;
+    slow_of(store)->inner = inner;
+    return before;
+}
+
 size_t slow_started(const tm_store *store, unsigned kinds) {
     const slow *s = slow_of(store);
     size_t count = 0;

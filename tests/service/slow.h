@@ -29,6 +29,9 @@ void slow_fail(tm_store *store, unsigned kinds, tm_status status, size_t count);
 // slow_instant - complete within the start.
 void slow_instant(tm_store *store, bool instant);
 
+// slow_swap - another store behind it; gives back the one before.
+tm_store *slow_swap(tm_store *store, tm_store *inner);
+
 // slow_started - how many of these kinds were ever started.
 size_t slow_started(const tm_store *store, unsigned kinds);
 
