@@ -151,7 +151,7 @@ export function loadCore(source: CoreSource = new URL("./core.wasm", import.meta
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // a leading U+FEFF is text
+const decoder = new TextDecoder();
 /** Longer texts are encoded apart: room for the worst case would be thrice their length. */
 const LONG = 1 << 16;
 

@@ -58,7 +58,6 @@ export class Session {
   /** What this page stored in `local`: put back when somebody clears it. */
   readonly #mine = new Map<string, string>();
   #last = 0; // monotonic time told last
-  #depth = 0; // batches begun
   #sending = false; // a pump is due
   #timer = (): void => {};
   #commit: Promise<void> | undefined; // the transaction that is out
@@ -186,10 +185,8 @@ export class Session {
 
   begin(): void {
     this.run((engine) => engine.begin());
-    this.#depth++;
   }
   end(keep: boolean): void {
-    this.#depth--;
     this.run((engine, now) => engine.end(now, keep));
   }
 
@@ -218,7 +215,7 @@ export class Session {
   }
   #pump(): void {
     this.#sending = false;
-    if (!this.#dead && this.#depth === 0) this.#transport.pump();
+    if (!this.#dead) this.#transport.pump();
   }
 
   /** No edit after it. Sends once more, stores what storage still takes, and frees the writers. */
@@ -252,7 +249,7 @@ export class Session {
   /** Carries out events until there are none, then arranges for what is due later. */
   #settle(): void {
     for (let event = this.#engine.event(); event; event = this.#engine.event()) this.#carryOut(event);
-    if (!this.#sending && this.#depth === 0) {
+    if (!this.#sending) {
       this.#sending = true; // once a turn: a loop of edits goes out together
       queueMicrotask(() => this.#sending && this.#pump());
     }

@@ -95,6 +95,24 @@ test("times past 2^32 and deadlines are whole numbers", async () => {
   expect(due === Infinity || (Number.isSafeInteger(due) && due >= 0)).toBe(true);
 });
 
+test("what is to be sent stays as it was, whatever the engine does next", async () => {
+  const e = await engine();
+  const add = (description: string): void => {
+    expect(e.edit(now, JSON.stringify({ type: "ADD", imageId: "p", data: { description } })).status).toBe(OK);
+    for (let event = e.event(); event; event = e.event()) if (event.kind === "keep") e.kept(event.key, true);
+  };
+  e.channel(now, "longpoll");
+  add("the first");
+  e.ask(now, false);
+  const send = e.take(now);
+  expect(send?.kind).toBe("save");
+  e.answer(now, send!.ref, 0, new Uint8Array());
+  for (let i = 0; i < 200; i++) add("y".repeat(4000));
+  const again = e.take({ ...now, mono: now.mono + 60_000 });
+  expect(again?.bytes.length).toBeGreaterThan(send!.bytes.length);
+  expect((JSON.parse(new TextDecoder().decode(send!.bytes)) as { operations: unknown[] }).operations).toHaveLength(1);
+});
+
 test("a record that is longer than any page is loaded", async () => {
   const e = await Engine.create(core(), "ann", "photos", new Uint8Array(32));
   e.load("disk", "lacking", `"${"z".repeat(1_000_000)}"`); // damaged: reported, not fatal

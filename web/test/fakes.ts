@@ -139,12 +139,8 @@ export class FakeBrowser {
   /** The user clears this site's data while pages are open. */
   clear(): void {
     this.local.clear();
-    this.disk = new Map();
     for (const { changed } of [...this.#watchers]) changed(null);
-    for (const store of [...this.#stores]) {
-      store.close();
-      store.onlost?.();
-    }
+    this.loseDisk();
   }
 
   locks(tab: object): Locks {
@@ -173,6 +169,19 @@ export class FakeBrowser {
     const next = this.#locks.get(name)?.waiting.shift();
     if (next) next.turn();
     else this.#locks.delete(name);
+  }
+
+  get locked(): string[] {
+    return [...this.#locks.keys()];
+  }
+
+  /** The database goes, and all in it; localStorage stays. */
+  loseDisk(): void {
+    this.disk = new Map();
+    for (const store of [...this.#stores]) {
+      store.close();
+      store.onlost?.();
+    }
   }
 
   /** The tab is gone without a word: its locks are free, it writes no more. */

@@ -109,6 +109,19 @@ test("a batch that throws did not happen, and nobody hears of it", async () => {
   expect(list.sort.snapshot()).toBe("asc");
 });
 
+test("a batch that throws leaves the same objects, also where nobody listens", async () => {
+  const { list } = await offline();
+  const { id } = list.add("p", { description: "one" });
+  const [items, item] = [list.items.snapshot(), list.item(id).snapshot()];
+  expect(() => list.batch(() => {
+    list.update(id, { description: "two" });
+    expect(list.items.snapshot()[0]?.description).toBe("two");
+    throw new Error("app bug");
+  })).toThrow("app bug");
+  expect(list.item(id).snapshot()).toBe(item);
+  expect(list.items.snapshot()).toBe(items);
+});
+
 test("a batch is one record, and comes back whole", async () => {
   const tab = await offline();
   tab.list.batch(() => {

@@ -28,7 +28,7 @@ test("a page that leaves writes its drafts, sends, and frees its writer", async 
 
 test("back from the cache: it finds what happened meanwhile, and shares no writer", async () => {
   const { tab, server, browser, clock } = await live();
-  const mine = tab.list.add("mine").id;
+  const [mine, changed, removed] = ["mine", "changed", "removed"].map((image) => tab.list.add(image).id) as [string, string, string];
   await clock.advance(1000);
   const kept = tab.list.item(mine).snapshot();
   tab.page.say("leave");
@@ -36,11 +36,15 @@ test("back from the cache: it finds what happened meanwhile, and shares no write
   expect(server.open).toBe(0);
   const other = await Tab.open(browser, server);
   other.list.add("other");
+  other.list.update(changed, { description: "elsewhere" });
+  other.list.remove(removed);
   await clock.advance(1000);
   tab.page.say("return");
   await clock.advance(1000);
-  expect(tab.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["mine", "other"]);
+  expect(tab.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["mine", "changed", "other"]);
   expect(tab.list.item(mine).snapshot()).toBe(kept);
+  expect(tab.field(changed, "description")).toBe("elsewhere");
+  expect(tab.list.item(removed).snapshot()).toBeUndefined();
   expect(tab.status).toMatchObject({ connection: "push", phase: "live" });
   tab.list.add("back");
   await clock.advance(1000);

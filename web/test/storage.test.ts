@@ -129,6 +129,82 @@ test("site data cleared while the page is open: what is queued is put back, the 
   expect(next.list.items.snapshot()).toHaveLength(3);
 });
 
+test("cleared, too: what was taken over from a dead tab is put back", async () => {
+  const { server, browser, clock } = world();
+  server.down = true;
+  const dead = await Tab.open(browser, server);
+  dead.list.add("from the dead");
+  dead.kill();
+  const tab = await Tab.open(browser, server);
+  browser.clear();
+  await clock.advance(1000);
+  tab.kill();
+  server.down = false;
+  await Tab.open(browser, server);
+  await clock.advance(60_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["from the dead"]);
+});
+
+test("a database that goes while an edit is nowhere else: the page keeps it until it is safe", async () => {
+  const { server, browser, clock } = world();
+  const tab = await Tab.open(browser, server);
+  server.down = true;
+  server.stop();
+  browser.full = browser.diskFull = true;
+  expect(tab.list.add("p").written).toBe("volatile");
+  browser.loseDisk();
+  await clock.advance(10_000);
+  expect(tab.status).toMatchObject({ pending: 1, volatile: 1, safeToClose: false });
+  server.down = false;
+  await clock.advance(60_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["p"]);
+  browser.full = browser.diskFull = false;
+  await clock.advance(60_000);
+  tab.list.add("q");
+  await settle();
+  expect([...browser.disk.keys()].some((key) => key.startsWith("op/"))).toBe(true); // begun anew
+});
+
+test("what is accepted, and passed on disk, is forgotten in both places", async () => {
+  const { server, browser, clock } = world();
+  const tab = await Tab.open(browser, server);
+  tab.list.add("p");
+  await clock.advance(5000);
+  expect(tab.status.pending).toBe(0);
+  expect([...browser.local.keys(), ...browser.disk.keys()].filter((key) => key.startsWith("op/"))).toEqual([]);
+});
+
+test("close waits until the disk has what it was given, and writes the drafts first", async () => {
+  const { server, browser } = world();
+  server.down = true;
+  const tab = await Tab.open(browser, server);
+  await settle();
+  const { id } = tab.list.add("p");
+  tab.list.holdDraft(() => void tab.list.update(id, { description: "typed" }));
+  let open = (): void => {};
+  browser.gate = new Promise((resolve) => (open = resolve));
+  const closing = tab.list.close();
+  await settle();
+  open();
+  await closing;
+  const stored = [...browser.disk].filter(([key]) => key.startsWith("op/")).map(([, text]) => text);
+  expect(stored.join()).toContain("typed");
+});
+
+test("storage is the url's, the user's and the list's; no name reaches into another's", async () => {
+  const scopes: string[] = [];
+  for (const [url, user] of [["http://server.example", "a/b"], ["http://server.example/a", "b"], ["http://server.example", "A/b"]] as const) {
+    const { server } = world();
+    const storage = {
+      local: (scope: string) => void scopes.push(scope), disk: async (scope: string) => void scopes.push(scope),
+      locks: (scope: string) => (scopes.push(scope), new FakeBrowser().locks({})),
+    } as Options<Fields>["storage"] & object;
+    await Tab.open(new FakeBrowser(), server, { url, user, storage });
+  }
+  expect(scopes.filter((scope) => scope === "http%3A%2F%2Fserver.example/a%2Fb/photos")).toHaveLength(3);
+  expect(new Set(scopes).size).toBe(3);
+});
+
 test("a page that is killed at any moment loses nothing that was kept", async () => {
   const { server, browser, clock } = world();
   const ids: string[] = [];

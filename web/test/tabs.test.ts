@@ -32,6 +32,19 @@ test("tabs opened one after the other share one writer", async () => {
   expect(writersIn(browser)).toHaveLength(1);
 });
 
+test("a tab holds the locks of its writers, and of no other", async () => {
+  const server = new FakeServer(new FakeClock());
+  const browser = new FakeBrowser();
+  const a = await Tab.open(browser, server);
+  a.list.add("p");
+  await settle();
+  expect(browser.locked).toHaveLength(1);
+  await a.list.close();
+  expect(browser.locked).toEqual([]);
+  await Tab.open(browser, server); // adopts
+  expect(browser.locked).toHaveLength(1);
+});
+
 test("two tabs that both die offline leave both queues to the next", async () => {
   const server = new FakeServer(new FakeClock());
   const browser = new FakeBrowser();
@@ -70,6 +83,29 @@ test("a living tab takes over the queue of one that dies", async () => {
   await server.clock.advance(60_000);
   expect(server.rows.map(({ op }) => op["imageId"]).sort()).toEqual(["from b", "from c"]);
   expect(new Set(server.rows.map(({ op }) => op.id)).size).toBe(2);
+});
+
+test("what a tab wrote between being found and being adopted is adopted, too", async () => {
+  const server = new FakeServer(new FakeClock());
+  const browser = new FakeBrowser();
+  server.down = true;
+  const a = await Tab.open(browser, server);
+  a.list.add("early");
+  await settle();
+  const b: Tab = new Tab(browser, server);
+  const locks = browser.locks(b);
+  const take = async (name: string): ReturnType<typeof locks.take> => {
+    if (a.alive && browser.locked.includes(name)) {
+      a.list.add("late");
+      a.kill();
+    }
+    return locks.take(name);
+  };
+  b.more = {
+    storage: { local: () => browser.localStore(b), disk: async () => browser.diskStore(), locks: () => ({ ...locks, take }), persist: async () => true },
+  };
+  await b.start();
+  expect(b.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["early", "late"]);
 });
 
 test("an entry whose writer's record was lost is adopted all the same", async () => {
@@ -144,6 +180,27 @@ test("of two that take a lease at once, one has it", async () => {
   await clock.advance(100);
   const held = await Promise.all(takes);
   expect(held.filter(Boolean)).toHaveLength(1);
+});
+
+test("of two processes that do not see each other's writes at once, one has it", async () => {
+  const { clock, browser } = leaseWorld();
+  const blind = (name: string): ReturnType<typeof leases> => {
+    const local = browser.localStore({});
+    const born = clock.now;
+    return leases({ ...local, get: (key) => (clock.now === born ? null : local.get(key)) }, clock, () => name);
+  };
+  const takes = [blind("one"), blind("two")].map((locks) => locks.take("w"));
+  await clock.advance(100);
+  expect((await Promise.all(takes)).map(Boolean)).toEqual([false, true]);
+});
+
+test("what was taken away is not released", async () => {
+  const { clock, browser, make } = leaseWorld();
+  const held = await answer(clock, make("one").take("w"));
+  const thief = `thief ${clock.now + 30_000}`;
+  browser.local.set("lease/w", thief);
+  held?.release();
+  expect(browser.local.get("lease/w")).toBe(thief);
 });
 
 test("a page that is gone loses its lease after 30 s; one that slept notices", async () => {

@@ -169,6 +169,25 @@ test("a server that is away: requests and sockets thin out, then it is found aga
   expect(connections.at(-1)).toBe("push");
 });
 
+test("the first answer after an outage brings the WebSocket back at once", async () => {
+  const one = open();
+  await clock.advance(100);
+  server.down = true;
+  server.stop();
+  await clock.advance(10 * 60_000); // by now it is tried every half minute
+  const tried = server.protocols.length;
+  while (server.protocols.length === tried) await clock.advance(100); // it has just failed again
+  server.down = false;
+  server.sockets = "fail"; // for a moment longer
+  toSend.push(save);
+  one.pump();
+  await clock.advance(1000);
+  expect(connections.at(-1)).toBe("longpoll");
+  server.sockets = "open";
+  await clock.advance(4000);
+  expect(connections.at(-1)).toBe("push");
+});
+
 test("a line on which the engine hears nothing is let go, and another is opened", async () => {
   const one = open();
   await clock.advance(100);
