@@ -106,6 +106,7 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
       want[$1] { name = $1; $1 = ""; printf "  %-26s%s\n", name, $0 }'
     # shellcheck disable=SC2086
     apt_install $missing
+    rm -f build/*/build.ninja # configured with what was there before
   fi
 else # not Debian: nothing can be installed for the person, but much can be there
   for tool in gcc cmake ninja pkg-config clang-14 wasm-ld-14 node npm; do

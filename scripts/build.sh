@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# build.sh [PRESET|page]... - configure where needed, and build. Without arguments what
-# `make build` promises: build/wasm/core.wasm, the page, build/release/tidemark.
+# build.sh [PRESET[:TARGET]|page]... - configure where needed, and build. Without arguments
+# what `make build` promises: build/wasm/core.wasm, the page, build/release/tidemark.
 set -eu
 cd "$(dirname "$0")/.." || exit
 . scripts/env.sh
 
-preset() {
+preset() { # NAME TARGET
   local ninja=build/$1/build.ninja
   # ninja notices a changed CMakeLists.txt by itself, but not changed presets.
   if [ ! -f "$ninja" ] || [ CMakePresets.json -nt "$ninja" ] || [ cmake/wasi.cmake -nt "$ninja" ]; then
@@ -17,7 +17,7 @@ preset() {
     }
     touch "$ninja"
   fi
-  ninja -C "build/$1" --quiet
+  ninja -C "build/$1" --quiet "$2"
 }
 
 # The labeler and the npm package under it, if a file of them or core.wasm has changed.
@@ -44,7 +44,11 @@ page() {
   printf '%s\n' "$key" >$stamp
 }
 
-[ $# -gt 0 ] || set -- wasm page release
+[ $# -gt 0 ] || set -- wasm page release:tidemark
 for step; do
-  if [ "$step" = page ]; then page; else preset "$step"; fi
+  case $step in
+    page) page ;;
+    *:*) preset "${step%:*}" "${step#*:}" ;;
+    *) preset "$step" all ;;
+  esac
 done

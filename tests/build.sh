@@ -29,9 +29,9 @@ bootstrap_is_quiet() {
 check "the second bootstrap has nothing to say" bootstrap_is_quiet
 
 nothing_left() {
-  local preset said
-  for preset in wasm release; do
-    said=$(ninja -C "build/$preset") || return 1
+  local target said
+  for target in wasm:all release:tidemark; do
+    said=$(ninja -C "build/${target%:*}" "${target#*:}") || return 1
     case $said in *"no work to do"*) ;; *)
       printf '%s\n' "$said"
       return 1
