@@ -18,6 +18,7 @@ typedef struct ack {
     struct ack *next;
     tm_span id, code; // code.ptr NULL: accepted
     uint64_t seq, time;
+    bool again; // a duplicate
 } ack;
 
 typedef struct answer {
@@ -55,9 +56,12 @@ static tm_status ack_read(tm_engine *e, tm_json *in, answer *a, ack ***end) {
     if (rejected) {
         one->code = doc.at[TM_WORD_CODE].text;
         if (one->code.ptr == NULL) one->code = TM_SPAN("rejected");
-    } else if ((!tm_text_is(said, "ok") && !tm_text_is(said, "duplicate")) ||
-               one->seq == 0 || !time_good(&doc)) {
-        return TM_E_CORRUPT;
+    } else {
+        one->again = tm_text_is(said, "duplicate");
+        if ((!one->again && !tm_text_is(said, "ok")) || one->seq == 0 ||
+            !time_good(&doc)) {
+            return TM_E_CORRUPT;
+        }
     }
     **end = one;
     *end = &one->next;
@@ -250,15 +254,38 @@ static void decided(tm_engine *e, tm_own *own) {
     if (own->op.at.version > writer->decided) writer->decided = own->op.at.version;
 }
 
+// What was accepted as `seq` is not there: the server lost it and went on without. It is
+// offered, and C, which counted on it, is fetched anew.
+static tm_status lost(tm_engine *e, tm_own *own) {
+    tm_queue_unaccept(&e->queue, own);
+    e->sync.force = e->sync.pull = true;
+    if (own->entry == NULL) { // `lacking` still has it
+        tm_own_done(&e->queue, own);
+        return TM_OK;
+    }
+    own->fate = TM_FATE_OFFER;
+    own->writer = NULL;
+    own->op.seq = 0;
+    own->entry->kept.dirty = true;
+    return tm_queue_add(&e->queue, own);
+}
+
+// Another operation has this seq: what we hold under it was lost.
+static tm_status seq_taken(tm_engine *e, uint64_t seq, tm_span id) {
+    tm_own *own = tm_queue_accepted(&e->queue, seq);
+    if (own == NULL || tm_span_cmp(own->op.id, id) == 0) return TM_OK;
+    return lost(e, own);
+}
+
 // `at` is its effective stamp; the version in it may be an older name's.
 static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
-                          const tm_stamp *at) {
+                          const tm_stamp *at, bool join) {
     tm_stamp before = own->op.at;
     tm_writer *name = tm_queue_writer(&e->queue, at->browser);
-    if (name == NULL) return TM_E_NOMEM;
+    if (name == NULL || seq_taken(e, seq, own->op.id) != TM_OK) return TM_E_NOMEM;
     own->op.at = *at;
     own->op.at.browser = name->browser;
-    tm_status status = tm_arrive_join(e, &own->op);
+    tm_status status = join ? tm_arrive_join(e, &own->op) : TM_OK;
     if (status != TM_OK) {
         own->op.at = before;
         return status;
@@ -290,19 +317,36 @@ tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
     return TM_OK;
 }
 
-static tm_status acks_take(tm_engine *e, const answer *a) {
-    for (const ack *one = a->acks; one != NULL; one = one->next) {
-        tm_own *own =
-            one->id.ptr != NULL ? tm_queue_find(&e->queue, one->id) : NULL;
-        if (own == NULL || own->writer == NULL) continue;
-        tm_stamp at = own->op.at;
-        at.time = one->time;
-        tm_status status = one->code.ptr != NULL
-                               ? tm_arrive_reject(e, own, one->code)
-                               : accepted(e, own, one->seq, &at);
-        if (status != TM_OK) return status;
+// An operation that had another name before may have been stored under that one, and a
+// duplicate's ack does not say which. The log does: behind the cursor C has it already,
+// beyond it a pull will bring it.
+static bool other_name(const tm_own *own) {
+    if (own->fate == TM_FATE_OFFER) return own->entry != NULL;
+    return own->op.at.version <= own->writer->renamed;
+}
+
+static tm_status ack_take(tm_engine *e, const ack *one) {
+    tm_own *own = one->id.ptr != NULL ? tm_queue_find(&e->queue, one->id) : NULL;
+    if (own == NULL || own->writer == NULL) return TM_OK;
+    if (one->code.ptr != NULL) return tm_arrive_reject(e, own, one->code);
+    tm_stamp at = own->op.at;
+    at.time = one->time;
+    bool known = !one->again || !other_name(own);
+    if (known || one->seq <= e->cursor) {
+        return accepted(e, own, one->seq, &at, known);
     }
+    own->waits = true;
+    if (!e->manual) e->sync.pull = true;
     return TM_OK;
+}
+
+static tm_status acks_take(tm_engine *e, const answer *a) {
+    tm_status status = TM_OK;
+    for (const ack *one = a->acks; one != NULL && status == TM_OK;
+         one = one->next) {
+        status = ack_take(e, one);
+    }
+    return status;
 }
 
 static tm_status renamed(tm_engine *e, tm_writer *from) {
@@ -312,6 +356,7 @@ static tm_status renamed(tm_engine *e, tm_writer *from) {
     bool again = from->fresh;
     tm_queue_rename(&e->queue, from, to);
     to->adopted = from->adopted;
+    to->renamed = to->next_version - 1;
     to->fresh = from->retired = true;
     from->kept.dirty = to->kept.dirty = from->kept.keep = to->kept.keep = true;
     if (e->editor == from) e->editor = to;
@@ -337,6 +382,7 @@ static tm_status stop_take(tm_engine *e, const answer *a) {
     if (!tm_text_is(code, "fork") && !tm_text_is(code, "gap")) return TM_E_AGAIN;
     if (e->sync.save_writer != NULL) return renamed(e, e->sync.save_writer);
     e->offer_writer = NULL;
+    tm_offer_clear(e);
     for (tm_own *own = e->queue.offers.first; own != NULL;
          own = own->link[TM_LINE_QUEUE].next) {
         own->writer = NULL;
@@ -365,31 +411,12 @@ static bool holds_all(const tm_engine *e, const answer *a) {
     return true;
 }
 
-// What was accepted as `seq` is not there: the server lost it and went on without. It is
-// offered, and C, which counted on it, is fetched anew.
-static tm_status lost(tm_engine *e, tm_own *own) {
-    tm_queue_unaccept(&e->queue, own);
-    e->sync.force = e->sync.pull = true;
-    if (own->entry == NULL) { // `lacking` still has it
-        tm_own_done(&e->queue, own);
-        return TM_OK;
-    }
-    own->fate = TM_FATE_OFFER;
-    own->writer = NULL;
-    own->op.seq = 0;
-    own->entry->kept.dirty = true;
-    return tm_queue_add(&e->queue, own);
-}
-
 static tm_status op_take(tm_engine *e, const tm_op *op) {
     tm_own *own = tm_queue_find(&e->queue, op->id);
-    if (own != NULL) return accepted(e, own, op->seq, &op->at);
-    own = tm_queue_accepted(&e->queue, op->seq);
-    if (own != NULL && tm_span_cmp(own->op.id, op->id) == 0) return TM_OK;
-    if (own != NULL) {
-        tm_status status = lost(e, own);
-        if (status != TM_OK) return status;
-    }
+    if (own != NULL) return accepted(e, own, op->seq, &op->at, true);
+    tm_status status = seq_taken(e, op->seq, op->id);
+    if (status != TM_OK || tm_queue_accepted(&e->queue, op->seq) != NULL)
+        return status;
     return tm_arrive_join(e, op);
 }
 
@@ -479,6 +506,10 @@ tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh, uint64_t version,
         tm_queue_unaccept(queue, own);
         tm_own_done(queue, own);
     }
+    for (size_t i = 0; i < queue->accepted_count; i++) {
+        tm_entry *entry = queue->accepted[i]->entry; // it says the generation
+        if (entry != NULL) entry->kept.dirty = true;
+    }
     e->cursor = version;
     tm_arrive_mark(e, mark);
     e->generation++;
@@ -524,6 +555,7 @@ static void clock_take(tm_engine *e, const tm_doc *doc,
 // asked without end.
 static tm_status ask_again(tm_engine *e) {
     tm_sync *sync = &e->sync;
+    sync->follows = false;
     if (sync->channel == TM_CHANNEL_PUSH && sync->pull_out.ref != 0) return TM_OK;
     sync->pull = true;
     if (sync->channel != TM_CHANNEL_PUSH || e->cursor != sync->asked_cursor) {
@@ -541,6 +573,7 @@ static void head_take(tm_engine *e, const answer *a) {
     if (e->cursor < a->head) return;
     if (!e->sync.head_seen) e->status_changed = true;
     e->sync.head_seen = true;
+    tm_queue_wake(&e->queue);
     if (e->lacking == NULL) return;
     e->sync.offering = true;
     bool out = e->sync.save_out.ref != 0 && e->sync.save_writer == NULL;
@@ -583,6 +616,9 @@ tm_status tm_arrive_http(tm_engine *e, const tm_request_out *asked, bool save,
     tm_status status = tm_doc_parse(body, &e->arena, &a.doc);
     if (status == TM_OK && not_us(e, &a.doc)) return TM_OK;
     if (status == TM_OK) status = answer_read(e, &a);
+    // Without `since` nothing says that its history is ours, however well its numbers
+    // fit: a restored server counts on from where it was set back to.
+    if (save && e->manual) a.version = e->cursor;
     if (status == TM_OK) status = answer_take(e, &a, asked, save);
     tm_list_free(a.fresh);
     return status;
@@ -675,12 +711,11 @@ static tm_status cursor_frame(tm_engine *e, answer *a) {
         sync->pull_out.ref = 0;
     }
     uint64_t from = tm_doc_number(&a->doc, TM_WORD_FROM);
-    bool hole = from > e->cursor + 1;
-    if (hole ||
-        hello) { // acks count all the same; behind a hello comes the backlog
-        a->ops = NULL;
+    bool hole = sync->follows && from > e->cursor + 1;
+    if (hole || !sync->follows) { // acks count all the same
         a->version = e->cursor;
     }
+    if (hello) sync->follows = true;
     status = answer_take(e, a, asked.ref != 0 ? &asked : NULL, save);
     return status == TM_OK && hole ? ask_again(e) : status;
 }

@@ -98,7 +98,7 @@ static void always_write(tm_engine *e, tm_buf *out) {
             del(out, tm_entry_key(entry));
             continue;
         }
-        tm_record_entry(&e->read, entry);
+        tm_record_entry(&e->read, entry, e->generation);
         put(out, tm_entry_key(entry), &e->read);
     }
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
@@ -394,7 +394,7 @@ bool tm_disk_event(tm_engine *e, tm_event *event) {
         if (kept->keep && !kept->clear) {
             kept->keep = false;
             disk->asked = entry;
-            tm_record_entry(&e->told, entry);
+            tm_record_entry(&e->told, entry, e->generation);
             if (keep_event(e, event, tm_entry_key(entry))) return true;
             continue;
         }

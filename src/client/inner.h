@@ -124,7 +124,9 @@ typedef struct tm_sync {
     bool stopped;    // the server takes us for somebody else
     bool head_seen;  // C has been at the head since the channel opened
     bool offering;   // offers may go out
-    bool flushed;    // something to push is known, and `flush_ms` is set
+    bool
+        follows; // the push channel continues our cursor: the server proved the mark
+    bool flushed; // something to push is known, and `flush_ms` is set
     uint64_t flush_ms, poll_ms, retry_ms;
     uint32_t failures;
     uint64_t last_ref;

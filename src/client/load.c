@@ -88,6 +88,7 @@ static tm_status entry_make(tm_engine *e, tm_span id, const tm_doc *doc,
     if (entry == NULL) return TM_E_NOMEM;
     tm_entry_name(entry, id);
     entry->kept.staged = true;
+    entry->generation = tm_doc_number(doc, TM_WORD_GENERATION);
     tm_status status = ops_load(e, doc, entry);
     if (status == TM_OK && entry->first == NULL) status = TM_E_CORRUPT;
     if (status == TM_OK) {
@@ -144,6 +145,8 @@ static tm_status writer_load(tm_engine *e, tm_place place, tm_span browser,
         ms << TM_LOGICAL_BITS | (tm_doc_number(doc, TM_WORD_LOGICAL) & 0xffff);
     if (next > w->next_version) w->next_version = next;
     if (decided > w->decided) w->decided = decided;
+    uint64_t renamed = tm_doc_number(doc, TM_WORD_RENAMED);
+    if (renamed > w->renamed) w->renamed = renamed;
     if (tm_doc_number(doc, TM_WORD_RETIRED) != 0) w->retired = true;
     if (ms <= TM_MS_MAX && time > e->seen_time) e->seen_time = time;
     if (place == TM_PLACE_DISK) w->kept.disk = true;
@@ -416,6 +419,11 @@ static bool own_place(tm_engine *e, tm_own *own, tm_status *status) {
     own->made_ms = e->now.mono_ms;
     if (name == owner && version >= owner->next_version) {
         owner->next_version = version + 1;
+    }
+    // Its seq counts in a history that another page has replaced: only the server knows.
+    if (own->fate == TM_FATE_ACCEPTED && own->entry->generation != e->generation) {
+        own->fate = TM_FATE_OFFER;
+        own->op.seq = 0;
     }
     if (own->fate == TM_FATE_ACCEPTED) {
         if (own->op.seq <= e->cursor) {

@@ -328,6 +328,13 @@ void tm_own_done(tm_queue *queue, tm_own *own) {
     own->entry->kept.dirty = true;
 }
 
+void tm_queue_wake(tm_queue *queue) {
+    size_t at = 0;
+    for (tm_table_slot *slot; (slot = tm_table_next(&queue->ids, &at)) != NULL;) {
+        ((tm_own *)slot->value)->waits = false;
+    }
+}
+
 // ---- stamps and names ---------------------------------------------------------------
 
 void tm_queue_lift(tm_writer *writer, uint64_t time) {

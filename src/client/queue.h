@@ -53,7 +53,8 @@ typedef struct tm_target {
 struct tm_own {
     tm_op op; // op.at = its stamp as it stands now; op.seq = 0 until it is accepted
     tm_fate fate;
-    tm_entry *entry;   // NULL: an offer made from `lacking`
+    bool waits;      // the server has it, and a pull will bring it: it is not sent
+    tm_entry *entry; // NULL: an offer made from `lacking`
     tm_writer *writer; // who numbers it; NULL: an offer that was not sent yet
     tm_own *sibling;   // the next of its entry
     tm_target *target; // NULL in an offer made from `lacking`
@@ -82,7 +83,8 @@ struct tm_entry {
     tm_entry *next, *prev, *work_next;
     tm_writer *owner;
     tm_own *first, *last;
-    uint32_t open; // operations that are not DONE
+    uint32_t open;       // operations that are not DONE
+    uint64_t generation; // while it is staged: what its seqs count in
     tm_kept kept;
     uint8_t key_len;
     uint8_t key[3 + TM_ID_MAX]; // "op/" and its first operation's id
@@ -93,6 +95,7 @@ struct tm_writer {
     tm_span browser; // in `key`
     tm_line line;    // PENDING
     uint64_t next_version, decided;
+    uint64_t renamed;   // versions up to this had another name before
     uint64_t last_time; // of an offers' writer: the time it gave last
     uint32_t adopted;   // 0 = another page's, or nobody's; else in which order
     bool retired;
@@ -165,6 +168,9 @@ uint64_t tm_queue_time(const tm_queue *queue);
 
 // tm_queue_rename - move what is pending from one writer to a fresh one, numbered from 1.
 void tm_queue_rename(tm_queue *queue, tm_writer *from, tm_writer *to);
+
+// tm_queue_wake - what a pull should have brought and did not is sent again.
+void tm_queue_wake(tm_queue *queue);
 
 // tm_own_on - whether it writes `name` of its target: a field, "" = the item itself.
 bool tm_own_on(const tm_own *own, tm_span name);

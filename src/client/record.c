@@ -10,10 +10,11 @@ static void end(tm_buf *out) {
     tm_buf_byte(out, '}');
 }
 
-void tm_record_entry(tm_buf *out, const tm_entry *entry) {
+void tm_record_entry(tm_buf *out, const tm_entry *entry, uint64_t generation) {
     uint64_t index = 0;
     begin(out);
     tm_out_text(out, TM_WORD_WRITER, entry->owner->browser);
+    tm_out_number(out, TM_WORD_GENERATION, generation);
     tm_out_open(out, TM_WORD_OPERATIONS, '[');
     for (const tm_own *own = entry->first; own != NULL; own = own->sibling) {
         const tm_op *op = &own->op;
@@ -43,6 +44,7 @@ void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t seen_time) 
     tm_out_number(out, TM_WORD_DECIDED, writer->decided);
     tm_out_number(out, TM_WORD_TIMESTAMP, seen_time >> TM_LOGICAL_BITS);
     tm_out_number(out, TM_WORD_LOGICAL, seen_time & 0xffff);
+    if (writer->renamed > 0) tm_out_number(out, TM_WORD_RENAMED, writer->renamed);
     if (writer->retired) tm_out_number(out, TM_WORD_RETIRED, 1);
     end(out);
 }

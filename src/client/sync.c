@@ -108,22 +108,27 @@ static void client_write(tm_engine *e, const tm_own *oldest) {
 
 // ---- saves --------------------------------------------------------------------------
 
-// Part of a batch that is being made.
-static bool unfinished(const tm_engine *e, const tm_own *own) {
-    return e->batch != NULL && own->entry == e->batch;
+// The first in line that may be sent. Not what a pull will bring, and not what is part of
+// a batch that is being made.
+static const tm_own *sendable(const tm_engine *e, const tm_own *own) {
+    while (own != NULL && own->waits) {
+        own = own->link[TM_LINE_QUEUE].next;
+    }
+    bool unfinished = own != NULL && e->batch != NULL && own->entry == e->batch;
+    return unfinished ? NULL : own;
 }
 
 // The line that goes out next: the oldest writer's, then what is offered. NULL: nothing.
-static tm_own *save_line(tm_engine *e, tm_writer **writer) {
+static const tm_own *save_line(tm_engine *e, tm_writer **writer) {
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
-        tm_own *first = w->line.first;
+        const tm_own *first = sendable(e, w->line.first);
         *writer = w;
-        if (first != NULL && w->adopted != 0 && !unfinished(e, first)) return first;
+        if (first != NULL && w->adopted != 0) return first;
     }
     *writer = NULL;
     if (e->sync.offering && tm_offer_make(e) != TM_OK) return NULL;
     if (tm_offer_number(e) != TM_OK) return NULL;
-    return e->queue.offers.first;
+    return sendable(e, e->queue.offers.first);
 }
 
 // SEMANTICS 6: the oldest, at most 100 and 256 KiB; one at a time while a refusal is
@@ -136,8 +141,8 @@ static void ops_write(tm_engine *e, const tm_own *own) {
     sync->save_id_len = (uint8_t)own->op.id.len;
     memcpy(sync->save_id, own->op.id.ptr, own->op.id.len);
     tm_out_open(out, TM_WORD_OPERATIONS, '[');
-    for (; own != NULL && !unfinished(e, own) && sync->save_count < max;
-         own = own->link[TM_LINE_QUEUE].next) {
+    for (; own != NULL && sync->save_count < max;
+         own = sendable(e, own->link[TM_LINE_QUEUE].next)) {
         const tm_op *op = &own->op;
         size_t before = out->len;
         tm_out_comma(out);
@@ -421,7 +426,7 @@ void tm_engine_channel(tm_engine *e, tm_now now, tm_channel channel) {
     }
     sync->channel = channel;
     sync->save_out.ref = sync->pull_out.ref = 0;
-    sync->head_seen = false;
+    sync->head_seen = sync->follows = false;
     sync->parts_next = 0;
     sync->asked_cursor = TM_NEVER;
     sync->heard_ms = sync->beat_ms = now.mono_ms;

@@ -49,6 +49,7 @@
     X(OFFERED, "offered")                                                          \
     X(NEXT, "next")                                                                \
     X(DECIDED, "decided")                                                          \
+    X(RENAMED, "renamed")                                                          \
     X(RETIRED, "retired")                                                          \
     X(GENERATION, "generation")                                                    \
     X(CURSOR, "cursor")                                                            \

@@ -242,7 +242,9 @@ void page_start(page *p, storage *s, model *m, const char *name) {
     load(p, TM_PLACE_DISK, &s->disk);
     adopt(p, &s->disk);
     adopt(p, &s->local);
-    T_OK(tm_engine_start(p->engine, p->now, t_str(name), !s->no_disk));
+    // Another page may have taken over who was called so.
+    tm_span fresh = t_str(held(name) ? "" : name);
+    T_OK(tm_engine_start(p->engine, p->now, fresh, !s->no_disk));
     page_pump(p);
     if (p->manual && !p->offline) {
         tm_engine_channel(p->engine, p->now, TM_CHANNEL_POLL);
