@@ -75,7 +75,9 @@ static tm_status native_call(tm_check_door *door, tm_check_fn call,
         if (room == NULL) return TM_E_NOMEM;
         memcpy(room, in.ptr, in.len);
     }
-    *result = native_run(call, args);
+    int64_t given = native_run(call, args);
+    if (result == NULL) return given < 0 ? TM_E_STATE : TM_OK;
+    *result = given;
     if (wants_out) *out = (tm_span){tm_door_out(), tm_door_out_len()};
     return TM_OK;
 }

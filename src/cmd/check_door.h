@@ -59,9 +59,10 @@ void tm_check_door_close(tm_check_door *door);
 // tm_check_call - one call.
 //   args     as many as the call has parameters; signed ones as their two's complement
 //   in       what tm_door_in is filled with; borrows
-//   result   receives the function's, widened
+//   result   receives the function's, widened. NULL = nobody waits for it: the call may
+//            be made later, before the next one that is waited for, and must not fail
 //   out      receives what tm_door_out shows then; lent until the next call; may be NULL
-// TM_E_IO: nobody answers any more, and nobody will; tm_check_problem says why.
+// TM_E_STATE: an earlier call that nobody waited for failed. TM_E_IO: nobody answers any more, and nobody will; tm_check_problem says why.
 TM_MUST_USE tm_status tm_check_call(tm_check_door *door, tm_check_fn call,
                                     const uint64_t *args, tm_span in,
                                     int64_t *result, tm_span *out);

@@ -60,7 +60,7 @@ static bool call(hands *run, tm_check_fn fn, const uint64_t *args, tm_span in,
         return tm_check_verdict_fail(run->merge->verdict, "%s: %s", run->way,
                                      tm_check_problem(run->door));
     }
-    if (*result < 0) {
+    if (result != NULL && *result < 0) {
         return tm_check_verdict_fail(run->merge->verdict,
                                      "%s: call %d of the door gave status %d",
                                      run->way, (int)fn, (int)*result);
@@ -88,36 +88,35 @@ static bool engine_begin(hands *run) {
     }
     run->engine = (uint64_t)result;
     uint64_t start[TM_FN_ARGS_MAX] = {run->engine, WALL_MS, 1, fresh.len, 0};
-    return call(run, TM_FN_start, start, fresh, &result, NULL) &&
-           call_now(run, TM_FN_channel, TM_CHANNEL_POLL, nothing, &result, NULL);
+    return call(run, TM_FN_start, start, fresh, NULL, NULL) &&
+           call_now(run, TM_FN_channel, TM_CHANNEL_POLL, nothing, NULL, NULL);
 }
 
 static void engine_end(hands *run) {
-    int64_t result;
     if (run->engine == 0 || run->status != TM_OK) return;
     run->status =
-        tm_check_call(run->door, TM_FN_free, &run->engine, nothing, &result, NULL);
+        tm_check_call(run->door, TM_FN_free, &run->engine, nothing, NULL, NULL);
     run->engine = 0;
 }
 
 // A pull, which is answered by what stands in `body`.
 static bool pull(hands *run) {
-    int64_t kind, ref, result;
+    int64_t ref;
     if (run->body.status != TM_OK) {
         return tm_check_verdict_fail(run->merge->verdict, "out of memory");
     }
-    if (!call_now(run, TM_FN_ask, TM_ASK_PULL, nothing, &result, NULL) ||
-        !call_now(run, TM_FN_take, 0, nothing, &kind, NULL) ||
+    if (!call_now(run, TM_FN_ask, TM_ASK_PULL, nothing, NULL, NULL) ||
+        !call_now(run, TM_FN_take, 0, nothing, NULL, NULL) ||
         !call(run, TM_FN_ref, &run->engine, nothing, &ref, NULL)) {
         return false;
     }
-    if (kind != TM_SEND_PULL) {
+    if (ref == 0) {
         return tm_check_verdict_fail(run->merge->verdict, "%s: no pull came",
                                      run->way);
     }
     uint64_t args[TM_FN_ARGS_MAX] = {run->engine,   WALL_MS, 1,
                                      (uint64_t)ref, 200,     run->body.len};
-    return call(run, TM_FN_answer, args, tm_buf_span(&run->body), &result, NULL);
+    return call(run, TM_FN_answer, args, tm_buf_span(&run->body), NULL, NULL);
 }
 
 static void answer_begin(hands *run, uint64_t version) {

@@ -32,8 +32,10 @@ typedef struct node_door {
     tm_check_door door; // first: the two are one address
     pid_t pid;          // 0 = not started
     int to, from;       // pipes; -1 = closed
-    tm_buf frame;       // what is sent
+    tm_buf frames;      // to be sent
+    size_t unread;      // answers that nobody waits for
     tm_buf reply;       // what came
+    size_t at;          // taken so far
 } node_door;
 
 // ---- the process --------------------------------------------------------------------
@@ -134,23 +136,28 @@ static uint64_t get_le(const uint8_t *bytes, unsigned count) {
     return value;
 }
 
-static tm_status frame_send(node_door *node) {
-    if (node->frame.status != TM_OK) return node->frame.status;
-    const uint8_t *at = node->frame.ptr;
-    for (size_t left = node->frame.len; left > 0;) {
+static tm_status frames_send(node_door *node) {
+    if (node->frames.status != TM_OK) return node->frames.status;
+    const uint8_t *at = node->frames.ptr;
+    for (size_t left = node->frames.len; left > 0;) {
         ssize_t sent = write(node->to, at, left);
         if (sent < 0 && errno == EINTR) continue;
         if (sent <= 0) return node_lost(node);
         at += sent;
         left -= (size_t)sent;
     }
+    tm_buf_reset(&node->frames);
     return TM_OK;
 }
 
-// Reads until `len` bytes are there; what is asked for is what is sent, so none is left.
+// Reads until `len` bytes are there that were not taken yet.
 static tm_status reply_fill(node_door *node, size_t len) {
-    while (node->reply.len < len) {
-        uint8_t *to = tm_buf_reserve(&node->reply, len - node->reply.len + 4096);
+    if (node->at == node->reply.len) {
+        tm_buf_reset(&node->reply);
+        node->at = 0;
+    }
+    while (node->reply.len - node->at < len) {
+        uint8_t *to = tm_buf_reserve(&node->reply, len + 4096);
         if (to == NULL) return TM_E_NOMEM;
         ssize_t got = read(node->from, to, node->reply.cap - node->reply.len);
         if (got < 0 && errno == EINTR) continue;
@@ -162,14 +169,15 @@ static tm_status reply_fill(node_door *node, size_t len) {
 
 // One answer. A trap leaves the module in no known state: nothing is asked of it again.
 static tm_status reply_take(node_door *node, int64_t *result, tm_span *out) {
-    tm_buf_reset(&node->reply);
     tm_status status = reply_fill(node, 13);
     if (status != TM_OK) return status;
-    size_t len = 4 + (size_t)get_le(node->reply.ptr, 4);
+    size_t len = 4 + (size_t)get_le(node->reply.ptr + node->at, 4);
     status = reply_fill(node, len);
     if (status != TM_OK) return status;
-    *out = (tm_span){node->reply.ptr + 13, len - 13};
-    if (node->reply.ptr[4] != 0) {
+    const uint8_t *reply = node->reply.ptr + node->at;
+    node->at += len;
+    *out = (tm_span){reply + 13, len - 13};
+    if (reply[4] != 0) {
         (void)snprintf(node->door.problem, sizeof node->door.problem,
                        "core.wasm stopped in %.*s",
                        (int)(out->len > 200 ? 200 : out->len),
@@ -177,8 +185,25 @@ static tm_status reply_take(node_door *node, int64_t *result, tm_span *out) {
         (void)node_reap(node);
         return TM_E_IO;
     }
-    *result = (int64_t)get_le(node->reply.ptr + 5, 8);
+    *result = (int64_t)get_le(reply + 5, 8);
     return TM_OK;
+}
+
+// The answers that nobody waited for, all of which must be good.
+static tm_status unread_take(node_door *node) {
+    tm_status given = TM_OK;
+    for (; node->unread > 0; node->unread--) {
+        int64_t result;
+        tm_span out;
+        tm_status status = reply_take(node, &result, &out);
+        if (status != TM_OK) return status;
+        if (result < 0) given = TM_E_STATE;
+    }
+    if (given != TM_OK) {
+        (void)snprintf(node->door.problem, sizeof node->door.problem,
+                       "a call of the door failed");
+    }
+    return given;
 }
 
 // ---- the calls ----------------------------------------------------------------------
@@ -195,7 +220,6 @@ static const struct call_form {
 static void call_write(tm_buf *out, const struct call_form *form,
                        const uint64_t *args, tm_span in, bool wants_out) {
     size_t name_len = strlen(form->name), count = strlen(form->parameters);
-    tm_buf_reset(out);
     put_u32(out, 1 + name_len + 1 + 9 * count + 2 + in.len);
     tm_buf_byte(out, (uint8_t)name_len);
     tm_buf_text(out, form->name);
@@ -214,15 +238,20 @@ static tm_status node_call(tm_check_door *door, tm_check_fn call,
                            int64_t *result, tm_span *out) {
     node_door *node = (node_door *)door;
     if (node->pid <= 0) return TM_E_IO;
-    call_write(&node->frame, &forms[call], args, in, wants_out);
-    tm_status status = frame_send(node);
+    call_write(&node->frames, &forms[call], args, in, wants_out);
+    if (result == NULL) {
+        node->unread++;
+        return node->frames.status;
+    }
+    tm_status status = frames_send(node);
+    if (status == TM_OK) status = unread_take(node);
     return status == TM_OK ? reply_take(node, result, out) : status;
 }
 
 static void node_close(tm_check_door *door) {
     node_door *node = (node_door *)door;
     (void)node_reap(node);
-    tm_buf_deinit(&node->frame);
+    tm_buf_deinit(&node->frames);
     tm_buf_deinit(&node->reply);
     free(node);
 }
@@ -236,12 +265,10 @@ static const tm_asset *asset_find(const char *path) {
     return NULL;
 }
 
-static tm_status file_send(node_door *node, const tm_asset *asset) {
-    tm_buf_reset(&node->frame);
-    put_u32(&node->frame, 1 + asset->len);
-    tm_buf_byte(&node->frame, asset->gzipped);
-    tm_buf_put(&node->frame, (tm_span){asset->bytes, asset->len});
-    return frame_send(node);
+static void file_put(node_door *node, const tm_asset *asset) {
+    put_u32(&node->frames, 1 + asset->len);
+    tm_buf_byte(&node->frames, asset->gzipped);
+    tm_buf_put(&node->frames, (tm_span){asset->bytes, asset->len});
 }
 
 static tm_status node_boot(node_door *node) {
@@ -265,8 +292,9 @@ static tm_status node_boot(node_door *node) {
     }
     int64_t result;
     tm_span out;
-    tm_status status = file_send(node, runner);
-    if (status == TM_OK) status = file_send(node, core);
+    file_put(node, runner);
+    file_put(node, core);
+    tm_status status = frames_send(node);
     return status == TM_OK ? reply_take(node, &result, &out) : status;
 }
 
@@ -278,7 +306,7 @@ tm_status tm_check_node(tm_check_door **door, char problem[256]) {
     node->door.call = node_call;
     node->door.close = node_close;
     node->to = node->from = -1;
-    node->frame.alloc = node->reply.alloc = &tm_host_alloc;
+    node->frames.alloc = node->reply.alloc = &tm_host_alloc;
     tm_status status = node_boot(node);
     if (status != TM_OK) {
         memcpy(problem, node->door.problem, 256);

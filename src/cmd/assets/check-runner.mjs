@@ -1,7 +1,6 @@
 // check-runner.mjs - `tidemark check --engine wasm` runs core.wasm here.
 //
-// Started with two helpers in place: read(n) takes n bytes from the pipe, file() takes a
-// file from it. First comes core.wasm; then calls, one frame each, until the pipe ends:
+// Started with a helper in place: file() takes a file from the pipe. First comes core.wasm; then calls, one frame each, until the pipe ends:
 //
 //   call     u32 length of the rest, u8 length of the name, the name, u8 arguments,
 //            each: u8 'i' | 'u' | 'w' and u64; u8 result's letter or 'v';
@@ -9,12 +8,17 @@
 //   answer   u32 length of the rest, u8 0 = returned, 1 = trapped; i64 what it returned;
 //            the rest is the output, or the trap's words
 //
-// All little-endian. All engines live in this one instance.
-import { writeSync } from 'node:fs';
+// All little-endian. Calls may come many at a time; their answers leave together, when
+// there is nothing more to read. All engines live in this one instance.
+import { readSync, writeSync } from 'node:fs';
 
-const { read, file } = globalThis;
+const { file } = globalThis;
 
-function write(bytes) {
+let answers = [];
+
+function flush() {
+  const bytes = Buffer.concat(answers);
+  answers = [];
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
 }
 
@@ -23,7 +27,27 @@ function answer(trapped, value, bytes) {
   head.writeUInt32LE(9 + bytes.length, 0);
   head.writeUInt8(trapped, 4);
   head.writeBigInt64LE(BigInt.asIntN(64, BigInt(value)), 5);
-  write(Buffer.concat([head, bytes]));
+  answers.push(head, bytes);
+}
+
+let pipe = Buffer.alloc(1 << 16);
+let first = 0; // of what was read and not taken yet
+let end = 0;
+
+// `count` bytes, good until the next call. Ends the process where the pipe ends.
+function take(count) {
+  if (end - first < count && answers.length > 0) flush();
+  while (end - first < count) {
+    if (first > 0) pipe.copy(pipe, 0, first, end);
+    end -= first;
+    first = 0;
+    if (pipe.length < count) pipe = Buffer.concat([pipe], 2 * count);
+    const got = readSync(0, pipe, end, pipe.length - end);
+    if (got === 0) process.exit(0);
+    end += got;
+  }
+  first += count;
+  return pipe.subarray(first - count, first);
 }
 
 const { instance } = await WebAssembly.instantiate(new Uint8Array(file()), {});
@@ -31,9 +55,10 @@ const core = instance.exports;
 // Memory may have moved in any call, so a view never outlives the next one.
 const memory = (at, length) => Buffer.from(core.memory.buffer, at >>> 0, length >>> 0);
 answer(0, 0, Buffer.alloc(0));
+flush();
 
 for (;;) {
-  const frame = read(read(4).readUInt32LE(0));
+  const frame = take(take(4).readUInt32LE(0));
   let at = 1 + frame[0];
   const name = frame.toString('utf8', 1, at);
   const values = [];
