@@ -8,12 +8,25 @@ function serviceWorker(): Plugin {
     name: "service-worker",
     apply: "build",
     generateBundle(_options, bundle) {
-      const drawn = readdirSync(new URL("public/photos", import.meta.url)).map((name) => `/photos/${name}`);
+      const drawn = readdirSync(new URL("public/photos", import.meta.url)).map(
+        (name) => `/photos/${name}`,
+      );
       const built = Object.keys(bundle).filter((name) => name !== "index.html");
-      const files = ["/", "/icon.svg", "/labeler.webmanifest", ...built.map((name) => `/${name}`), ...drawn].sort();
+      const files = [
+        "/",
+        "/icon.svg",
+        "/labeler.webmanifest",
+        ...built.map((name) => `/${name}`),
+        ...drawn,
+      ].sort();
       // The hashed names change with their content; the others are hashed here.
       const version = createHash("sha256").update(files.join("\n"));
-      for (const name of ["index.html", "public/icon.svg", "public/labeler.webmanifest", ...drawn.map((path) => `public${path}`)]) {
+      for (const name of [
+        "index.html",
+        "public/icon.svg",
+        "public/labeler.webmanifest",
+        ...drawn.map((path) => `public${path}`),
+      ]) {
         version.update(readFileSync(new URL(name, import.meta.url)));
       }
       const source = readFileSync(new URL("src/sw.js", import.meta.url), "utf8")
@@ -27,6 +40,11 @@ function serviceWorker(): Plugin {
 export default defineConfig({
   plugins: [serviceWorker()],
   // Nothing inline: the page's Content-Security-Policy takes scripts, styles and wasm as files.
-  build: { target: "es2022", sourcemap: false, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    target: "es2022",
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
   server: { proxy: { "/v1": { target: "http://127.0.0.1:8080", ws: true } } },
 });

@@ -11,10 +11,13 @@ import { StatusLine } from "./StatusLine.js";
 
 export function App({ opening }: { opening: Begun }) {
   const opened = useReadable(opening);
-  if (opened.state === "open") return <Labeler key={opened.user} user={opened.user} list={opened.list} />;
+  if (opened.state === "open")
+    return <Labeler key={opened.user} user={opened.user} list={opened.list} />;
   return (
     <p className="opening" role="status" data-testid="opening">
-      {opened.state === "asking" ? "Looking for the server…" : `The list does not open: ${opened.problem}`}
+      {opened.state === "asking"
+        ? "Looking for the server…"
+        : `The list does not open: ${opened.problem}`}
     </p>
   );
 }
@@ -31,7 +34,9 @@ function Labeler({ user, list }: { user: string; list: Photos }) {
     <>
       <header>
         <h1>Photo labeler</h1>
-        <p className="user" data-testid="user">{user}</p>
+        <p className="user" data-testid="user">
+          {user}
+        </p>
         <StatusLine list={list} />
       </header>
       <DeadLetters list={list} />

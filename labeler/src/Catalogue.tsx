@@ -12,7 +12,13 @@ export function Catalogue({ list, photos, missing }: Props) {
       <ul className="photos">
         {photos.map(({ imageId, name, src }) => (
           <li key={imageId}>
-            <button type="button" data-testid="photo" data-image-id={imageId} title={`Add ${name}`} onClick={() => list.add(imageId)}>
+            <button
+              type="button"
+              data-testid="photo"
+              data-image-id={imageId}
+              title={`Add ${name}`}
+              onClick={() => list.add(imageId)}
+            >
               <img src={src} alt="" loading="lazy" width="120" height="90" />
               <span>{name}</span>
             </button>

@@ -17,7 +17,9 @@ function what({ type, data, sort }: DeadLetter<Field>): string {
   if (type === "ADD") return "Adding a photo";
   if (type === "DELETE") return "Removing a photo";
   if (type === "SORT_CHANGE") return `Turning the order to ${sort}`;
-  return `Writing ${Object.values(data ?? {}).map((value) => (value ? `“${value}”` : "nothing")).join(", ")}`;
+  return `Writing ${Object.values(data ?? {})
+    .map((value) => (value ? `“${value}”` : "nothing"))
+    .join(", ")}`;
 }
 
 export function DeadLetters({ list }: { list: Photos }) {
@@ -30,8 +32,12 @@ export function DeadLetters({ list }: { list: Photos }) {
         {letters.map((letter) => (
           <li key={letter.id} data-testid="dead-letter" data-code={letter.code}>
             <span>{`${what(letter)} was refused: ${reasons[letter.code] ?? letter.code}.`}</span>
-            <button type="button" data-testid="retry" onClick={() => list.retry(letter.id)}>Try again</button>
-            <button type="button" data-testid="discard" onClick={() => list.discard(letter.id)}>Discard</button>
+            <button type="button" data-testid="retry" onClick={() => list.retry(letter.id)}>
+              Try again
+            </button>
+            <button type="button" data-testid="discard" onClick={() => list.discard(letter.id)}>
+              Discard
+            </button>
           </li>
         ))}
       </ul>
@@ -43,14 +49,25 @@ export function LossList({ losses }: { losses: Losses }) {
   const all = useReadable(losses);
   if (all.length === 0) return null;
   return (
-    <section className="notices" aria-label="Changed elsewhere" role="status" data-testid="superseded-list">
+    <section
+      className="notices"
+      aria-label="Changed elsewhere"
+      role="status"
+      data-testid="superseded-list"
+    >
       <h2>Changed elsewhere</h2>
       <ul>
         {all.map(({ key, says, restore }) => (
           <li key={key} data-testid="superseded">
             <span>{says}</span>
-            {restore && <button type="button" data-testid="restore" onClick={restore}>Restore mine</button>}
-            <button type="button" data-testid="dismiss" onClick={() => losses.dismiss(key)}>Dismiss</button>
+            {restore && (
+              <button type="button" data-testid="restore" onClick={restore}>
+                Restore mine
+              </button>
+            )}
+            <button type="button" data-testid="dismiss" onClick={() => losses.dismiss(key)}>
+              Dismiss
+            </button>
           </li>
         ))}
       </ul>

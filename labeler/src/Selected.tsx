@@ -15,7 +15,12 @@ export function Selected({ list, photos, losses }: Shared) {
     <section aria-labelledby="selected">
       <div className="heading">
         <h2 id="selected">Selected</h2>
-        <button type="button" data-testid="sort" data-sort={sort} onClick={() => list.setSort(sort === "asc" ? "desc" : "asc")}>
+        <button
+          type="button"
+          data-testid="sort"
+          data-sort={sort}
+          onClick={() => list.setSort(sort === "asc" ? "desc" : "asc")}
+        >
           {sort === "asc" ? "Oldest first" : "Newest first"}
         </button>
       </div>
@@ -39,7 +44,12 @@ const Row = memo(function Row({ id, list, photos, losses }: Shared & { id: Id })
       <TextField id={id} list={list} losses={losses} field="photoNumber" label="Photo number" />
       <TextField id={id} list={list} losses={losses} field="description" label="Description" />
       <ReceiptMark list={list} id={id} />
-      <button type="button" data-testid="remove" aria-label={`Remove ${name}`} onClick={() => list.remove(id)}>
+      <button
+        type="button"
+        data-testid="remove"
+        aria-label={`Remove ${name}`}
+        onClick={() => list.remove(id)}
+      >
         Remove
       </button>
     </li>
@@ -50,7 +60,9 @@ type FieldProps = { id: Id; list: Photos; losses: Losses; field: Field; label: s
 
 function TextField({ id, list, losses, field, label }: FieldProps) {
   const item = list.item(id).snapshot();
-  const { props, problem } = useDraft(list, id, field, { gone: (text) => losses.unplaced(item, field, text) });
+  const { props, problem } = useDraft(list, id, field, {
+    gone: (text) => losses.unplaced(item, field, text),
+  });
   return (
     <label className={field}>
       <span>{label}</span>
@@ -73,7 +85,14 @@ function ReceiptMark({ list, id }: { list: Photos; id: Id }) {
   const receipt = useReceipt(list, id);
   const [mark, words] = receipt ? receiptWords[receipt] : ["", "Saved"];
   return (
-    <span className="receipt" role="img" aria-label={words} title={words} data-testid="receipt" data-receipt={receipt ?? ""}>
+    <span
+      className="receipt"
+      role="img"
+      aria-label={words}
+      title={words}
+      data-testid="receipt"
+      data-receipt={receipt ?? ""}
+    >
       {mark}
     </span>
   );

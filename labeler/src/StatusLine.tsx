@@ -17,7 +17,12 @@ const GRACE_MS = 1500;
 export function StatusLine({ list }: { list: Photos }) {
   const { connection, phase, pending, drafts, safeToClose, volatile } = useReadable(list.status);
   const since = useOfflineSince(connection);
-  const line = connection === "offline" ? (since ? `Offline since ${since}` : "Connecting…") : lines[connection];
+  const line =
+    connection === "offline"
+      ? since
+        ? `Offline since ${since}`
+        : "Connecting…"
+      : lines[connection];
   return (
     <p
       className="status"
@@ -29,9 +34,17 @@ export function StatusLine({ list }: { list: Photos }) {
       data-safe={safeToClose}
     >
       <span>{line}</span>
-      <span data-testid="pending">{pending === 0 ? "all saved" : `${pending} ${pending === 1 ? "change" : "changes"} to send`}</span>
+      <span data-testid="pending">
+        {pending === 0 ? "all saved" : `${pending} ${pending === 1 ? "change" : "changes"} to send`}
+      </span>
       <span className={safeToClose ? "" : "unsafe"} data-testid="safe">
-        {safeToClose ? "safe to close" : volatile > 0 ? "this browser's storage is full: stay until all is saved" : drafts > 0 ? "being typed" : ""}
+        {safeToClose
+          ? "safe to close"
+          : volatile > 0
+            ? "this browser's storage is full: stay until all is saved"
+            : drafts > 0
+              ? "being typed"
+              : ""}
       </span>
     </p>
   );
@@ -43,7 +56,10 @@ function useOfflineSince(connection: Connection): string {
   useEffect(() => {
     if (connection !== "offline") return setSince("");
     const lost = new Date();
-    const timer = setTimeout(() => setSince(lost.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })), GRACE_MS);
+    const timer = setTimeout(
+      () => setSince(lost.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
+      GRACE_MS,
+    );
     return () => clearTimeout(timer);
   }, [connection]);
   return since;

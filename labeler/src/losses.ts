@@ -14,7 +14,10 @@ export type Loss = {
   readonly restore: (() => void) | undefined;
 };
 
-const words: { readonly [field in Field]: string } = { photoNumber: "photo number", description: "description" };
+const words: { readonly [field in Field]: string } = {
+  photoNumber: "photo number",
+  description: "description",
+};
 const quoted = (value: string | null | undefined): string => (value ? `“${value}”` : "nothing");
 
 export type Losses = Readable<readonly Loss[]> & {
@@ -32,23 +35,36 @@ export function watchLosses(list: Photos): Losses {
     before = now;
     now = list.items.snapshot();
   });
-  const dismiss = (key: number): void => losses.put(losses.snapshot().filter((loss) => loss.key !== key));
+  const dismiss = (key: number): void =>
+    losses.put(losses.snapshot().filter((loss) => loss.key !== key));
   const add = (says: string, restore: (() => void) | undefined): void => {
     const key = ++last;
-    const done = restore && (() => {
-      restore();
-      dismiss(key);
-    });
+    const done =
+      restore &&
+      (() => {
+        restore();
+        dismiss(key);
+      });
     losses.put([...losses.snapshot(), { key, says, restore: done }]);
   };
-  const again = ({ imageId, photoNumber, description }: Item<Field>, change: Partial<Record<Field, string>> = {}): void => {
-    const data = { ...(photoNumber !== undefined && { photoNumber }), ...(description !== undefined && { description }), ...change };
+  const again = (
+    { imageId, photoNumber, description }: Item<Field>,
+    change: Partial<Record<Field, string>> = {},
+  ): void => {
+    const data = {
+      ...(photoNumber !== undefined && { photoNumber }),
+      ...(description !== undefined && { description }),
+      ...change,
+    };
     list.add(imageId, data);
   };
 
   list.onSuperseded((superseded) => {
     if (superseded.kind === "sort") {
-      return add(`The order was turned to ${superseded.winner} elsewhere.`, () => void list.setSort(superseded.mine));
+      return add(
+        `The order was turned to ${superseded.winner} elsewhere.`,
+        () => void list.setSort(superseded.mine),
+      );
     }
     const item = [...now, ...before].find(({ id }) => id === superseded.item);
     if (superseded.kind === "removed") {
@@ -57,15 +73,21 @@ export function watchLosses(list: Photos): Losses {
       return add(`${what} you were editing was removed elsewhere.`, item && (() => again(item)));
     }
     const { field, mine, winner } = superseded;
-    add(`Your ${words[field] ?? field} ${quoted(mine)} was replaced elsewhere by ${quoted(winner)}.`, () => {
-      list.update(superseded.item, { [field]: mine });
-    });
+    add(
+      `Your ${words[field] ?? field} ${quoted(mine)} was replaced elsewhere by ${quoted(winner)}.`,
+      () => {
+        list.update(superseded.item, { [field]: mine });
+      },
+    );
   });
   return {
     snapshot: losses.snapshot,
     subscribe: losses.subscribe,
     dismiss,
     unplaced: (item, field, text) =>
-      add(`The photo was removed while you typed its ${words[field]} ${quoted(text)}.`, item && (() => again(item, { [field]: text }))),
+      add(
+        `The photo was removed while you typed its ${words[field]} ${quoted(text)}.`,
+        item && (() => again(item, { [field]: text })),
+      ),
   };
 }

@@ -7,10 +7,17 @@ import "./style.css";
 createRoot(document.getElementById("page")!).render(<App opening={begin()} />);
 
 // Under Trusted Types a worker's address needs a policy's word.
-const policy = (globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): { createScriptURL(url: string): string } } })
-  .trustedTypes?.createPolicy("labeler", { createScriptURL: () => "/sw.js" });
+const policy = (
+  globalThis as {
+    trustedTypes?: {
+      createPolicy(name: string, rules: object): { createScriptURL(url: string): string };
+    };
+  }
+).trustedTypes?.createPolicy("labeler", { createScriptURL: () => "/sw.js" });
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
-  navigator.serviceWorker.register(policy?.createScriptURL("/sw.js") ?? "/sw.js").catch((error: unknown) => {
-    console.warn("the page will not open without a network:", error);
-  });
+  navigator.serviceWorker
+    .register(policy?.createScriptURL("/sw.js") ?? "/sw.js")
+    .catch((error: unknown) => {
+      console.warn("the page will not open without a network:", error);
+    });
 }

@@ -30,9 +30,12 @@ export type Checked<F extends string> = {
 
 export function checkOptions<F extends string>(options: Options<F>): Checked<F> {
   const { user, list, token, fields, storage = {}, clock = browserClock } = options;
-  if (typeof user !== "string" || user === "") throw new TypeError("tidemark: openList needs a user: whose list is it?");
+  if (typeof user !== "string" || user === "")
+    throw new TypeError("tidemark: openList needs a user: whose list is it?");
   if (!/^[a-z0-9-]{1,64}$/.test(list)) {
-    throw new TypeError(`tidemark: a list's name is 1 to 64 of a-z, 0-9 and "-", not ${JSON.stringify(list)}`);
+    throw new TypeError(
+      `tidemark: a list's name is 1 to 64 of a-z, 0-9 and "-", not ${JSON.stringify(list)}`,
+    );
   }
   const taken = fields?.find((name) => !fieldName(name));
   if (taken !== undefined) throw new TypeError(badField(taken));
@@ -68,11 +71,16 @@ function address(given: string): string {
   try {
     url = new URL(given || "/", globalThis.location?.href);
   } catch {
-    throw new TypeError(`tidemark: ${JSON.stringify(given)} is no address; write it like "https://photos.example"`);
+    throw new TypeError(
+      `tidemark: ${JSON.stringify(given)} is no address; write it like "https://photos.example"`,
+    );
   }
-  if (!/^https?:$/.test(url.protocol)) throw new TypeError(`tidemark: the address must be http or https, not ${url.protocol}`);
+  if (!/^https?:$/.test(url.protocol))
+    throw new TypeError(`tidemark: the address must be http or https, not ${url.protocol}`);
   if (url.search || url.username || url.password) {
-    throw new TypeError("tidemark: the address takes no query and no password; a token goes into `token`");
+    throw new TypeError(
+      "tidemark: the address takes no query and no password; a token goes into `token`",
+    );
   }
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
@@ -97,18 +105,30 @@ const VALUE_MAX = 4096;
 const encoder = new TextEncoder();
 
 /** The data to write; what is `undefined` is left out. */
-export function checkData<F extends string>(data: Data<F>, fields: readonly F[] | undefined): Data<string> {
-  const given = Object.entries<string | null | undefined>(data).filter(([, value]) => value !== undefined);
+export function checkData<F extends string>(
+  data: Data<F>,
+  fields: readonly F[] | undefined,
+): Data<string> {
+  const given = Object.entries<string | null | undefined>(data).filter(
+    ([, value]) => value !== undefined,
+  );
   for (const [name, value] of given) {
     if (fields && !fields.includes(name as F)) {
-      throw new TypeError(`tidemark: no field ${JSON.stringify(name)}; this list has ${fields.join(", ")}`);
+      throw new TypeError(
+        `tidemark: no field ${JSON.stringify(name)}; this list has ${fields.join(", ")}`,
+      );
     }
     if (!fieldName(name)) throw new TypeError(badField(name));
     if (value === null) continue;
-    if (typeof value !== "string") throw new TypeError(`tidemark: ${name} must be a string or null, not ${typeof value}`);
-    if (/\p{Surrogate}/u.test(value)) throw new RangeError(`tidemark: ${name} holds half of a character (a lone surrogate)`);
+    if (typeof value !== "string")
+      throw new TypeError(`tidemark: ${name} must be a string or null, not ${typeof value}`);
+    if (/\p{Surrogate}/u.test(value))
+      throw new RangeError(`tidemark: ${name} holds half of a character (a lone surrogate)`);
     const bytes = value.length * 3 <= VALUE_MAX ? 0 : encoder.encode(value).length;
-    if (bytes > VALUE_MAX) throw new RangeError(`tidemark: ${name} is too long: ${bytes} bytes, at most ${VALUE_MAX} fit`);
+    if (bytes > VALUE_MAX)
+      throw new RangeError(
+        `tidemark: ${name} is too long: ${bytes} bytes, at most ${VALUE_MAX} fit`,
+      );
   }
   return Object.fromEntries(given) as Data<string>;
 }

@@ -24,8 +24,21 @@ const outcomes = ["committed", "refused", "superseded", "failed"] as const;
 const written = ["ok", "volatile", "gone"] as const;
 const receipts = ["volatile", "kept", "disk", "accepted", "seen", "rejected"] as const;
 const kinds = [
-  "none", "keep", "forget", "commit", "writer", "reload", "show", "status", "receipt",
-  "superseded", "dead", "authorize", "damage", "diverged", "problem",
+  "none",
+  "keep",
+  "forget",
+  "commit",
+  "writer",
+  "reload",
+  "show",
+  "status",
+  "receipt",
+  "superseded",
+  "dead",
+  "authorize",
+  "damage",
+  "diverged",
+  "problem",
 ] as const;
 const ASK_PUSH = 1;
 const ASK_PULL = 2;
@@ -89,21 +102,41 @@ export interface Door {
   tm_door_free(engine: number): void;
   tm_door_load(engine: number, place: number, key_len: number, value_len: number): number;
   tm_door_adopt(engine: number, wall_ms: bigint, mono_ms: bigint, browser_len: number): number;
-  tm_door_start(engine: number, wall_ms: bigint, mono_ms: bigint, fresh_len: number, disk: number): number;
+  tm_door_start(
+    engine: number,
+    wall_ms: bigint,
+    mono_ms: bigint,
+    fresh_len: number,
+    disk: number,
+  ): number;
   tm_door_reloaded(engine: number, wall_ms: bigint, mono_ms: bigint): number;
   tm_door_edit(engine: number, wall_ms: bigint, mono_ms: bigint, edit_len: number): number;
   tm_door_begin(engine: number): number;
   tm_door_end(engine: number, wall_ms: bigint, mono_ms: bigint, keep: number): number;
   tm_door_written(engine: number): number;
   tm_door_kept(engine: number, key_len: number, kept: number): number;
-  tm_door_committed(engine: number, wall_ms: bigint, mono_ms: bigint, ticket: bigint, outcome: number, cursor: bigint): number;
+  tm_door_committed(
+    engine: number,
+    wall_ms: bigint,
+    mono_ms: bigint,
+    ticket: bigint,
+    outcome: number,
+    cursor: bigint,
+  ): number;
   tm_door_channel(engine: number, wall_ms: bigint, mono_ms: bigint, channel: number): number;
   tm_door_visible(engine: number, wall_ms: bigint, mono_ms: bigint, visible: number): number;
   tm_door_ask(engine: number, wall_ms: bigint, mono_ms: bigint, asks: number): number;
   tm_door_take(engine: number, wall_ms: bigint, mono_ms: bigint): number;
   tm_door_ref(engine: number): bigint;
   tm_door_timeout(engine: number): number;
-  tm_door_answer(engine: number, wall_ms: bigint, mono_ms: bigint, ref: bigint, http: number, body_len: number): number;
+  tm_door_answer(
+    engine: number,
+    wall_ms: bigint,
+    mono_ms: bigint,
+    ref: bigint,
+    http: number,
+    body_len: number,
+  ): number;
   tm_door_feed(engine: number, wall_ms: bigint, mono_ms: bigint, frame_len: number): number;
   tm_door_authorized(engine: number, wall_ms: bigint, mono_ms: bigint): number;
   tm_door_deadline(engine: number): bigint;
@@ -126,9 +159,11 @@ export type CoreSource = string | URL | Response | BufferSource | WebAssembly.Mo
 async function compile(source: CoreSource): Promise<WebAssembly.Module> {
   const given: unknown = source; // a Module has no members, so every type looks like one
   if (given instanceof WebAssembly.Module) return given;
-  const found: unknown = typeof given === "string" || given instanceof URL ? await fetch(given) : given;
+  const found: unknown =
+    typeof given === "string" || given instanceof URL ? await fetch(given) : given;
   if (!(found instanceof Response)) return WebAssembly.compile(found as BufferSource);
-  if (!found.ok) throw new Error(`tidemark: core.wasm was not served (${found.status} at ${found.url})`);
+  if (!found.ok)
+    throw new Error(`tidemark: core.wasm was not served (${found.status} at ${found.url})`);
   // Compiling while it arrives wants the right Content-Type; a plain file server may not know it.
   return found.headers.get("content-type")?.startsWith("application/wasm")
     ? WebAssembly.compileStreaming(found)
@@ -138,7 +173,9 @@ async function compile(source: CoreSource): Promise<WebAssembly.Module> {
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The compiled core; an address is fetched and compiled once in a page. */
-export function loadCore(source: CoreSource = new URL("./core.wasm", import.meta.url)): Promise<WebAssembly.Module> {
+export function loadCore(
+  source: CoreSource = new URL("./core.wasm", import.meta.url),
+): Promise<WebAssembly.Module> {
   if (typeof source !== "string" && !(source instanceof URL)) return compile(source);
   const address = String(source);
   let module = modules.get(address);
@@ -166,7 +203,12 @@ export class Engine {
     this.#number = this.#must(door.tm_door_new(userLen, listLen, 0));
   }
 
-  static async create(module: WebAssembly.Module, user: string, list: string, seed: Uint8Array): Promise<Engine> {
+  static async create(
+    module: WebAssembly.Module,
+    user: string,
+    list: string,
+    seed: Uint8Array,
+  ): Promise<Engine> {
     const { exports } = await WebAssembly.instantiate(module);
     return new Engine(exports as unknown as Door, user, list, seed);
   }
@@ -208,7 +250,13 @@ export class Engine {
     this.#door.tm_door_kept(this.#number, len, Number(kept));
   }
   committed(now: Now, ticket: number, outcome: Outcome, cursor: number): void {
-    this.#door.tm_door_committed(this.#number, ...times(now), BigInt(ticket), outcomes.indexOf(outcome), BigInt(cursor));
+    this.#door.tm_door_committed(
+      this.#number,
+      ...times(now),
+      BigInt(ticket),
+      outcomes.indexOf(outcome),
+      BigInt(cursor),
+    );
   }
 
   channel(now: Now, channel: Channel): void {
@@ -253,7 +301,16 @@ export class Engine {
   event(): EngineEvent | undefined {
     const kind = kinds[this.#door.tm_door_event(this.#number)];
     if (kind === undefined || kind === "none") return undefined;
-    const event = { kind, key: "", value: "", ticket: 0, instance: "", field: "", mine: null, winner: null };
+    const event = {
+      kind,
+      key: "",
+      value: "",
+      ticket: 0,
+      instance: "",
+      field: "",
+      mine: null,
+      winner: null,
+    };
     if (kind === "keep") return { ...event, ...this.#record() } as unknown as EngineEvent;
     const said = JSON.parse(this.#out() || "{}") as Record<string, unknown>;
     return {
@@ -323,7 +380,11 @@ export class Engine {
   }
   #outBytes(): Uint8Array<ArrayBuffer> {
     const at = this.#door.tm_door_out() >>> 0;
-    return new Uint8Array(this.#door.memory.buffer as ArrayBuffer, at, this.#door.tm_door_out_len() >>> 0);
+    return new Uint8Array(
+      this.#door.memory.buffer as ArrayBuffer,
+      at,
+      this.#door.tm_door_out_len() >>> 0,
+    );
   }
   #out(): string {
     return decoder.decode(this.#outBytes());
@@ -334,7 +395,10 @@ export class Engine {
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const key = 8 + view.getUint32(0, true);
     const end = key + view.getUint32(4, true);
-    return { key: decoder.decode(bytes.subarray(8, key)), value: decoder.decode(bytes.subarray(key, end)) };
+    return {
+      key: decoder.decode(bytes.subarray(8, key)),
+      value: decoder.decode(bytes.subarray(key, end)),
+    };
   }
   #must(status: number): number {
     if (status >= 0) return status;

@@ -41,18 +41,25 @@ export interface Page {
 export function browserPage(): Page {
   const view = globalThis.window as Window | undefined;
   const document = globalThis.document as Document | undefined;
-  const scope = "addEventListener" in globalThis ? (globalThis as unknown as EventTarget) : undefined;
+  const scope =
+    "addEventListener" in globalThis ? (globalThis as unknown as EventTarget) : undefined;
   const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
   return {
     visible: () => document?.visibilityState !== "hidden",
     online: () => globalThis.navigator?.onLine !== false,
     listen(told) {
       const ways: (() => void)[] = [];
-      const on = (target: EventTarget | undefined, type: string, then: (event: Event) => void): void => {
+      const on = (
+        target: EventTarget | undefined,
+        type: string,
+        then: (event: Event) => void,
+      ): void => {
         target?.addEventListener(type, then);
         ways.push(() => target?.removeEventListener(type, then));
       };
-      on(document, "visibilitychange", () => told(document?.visibilityState === "hidden" ? "hidden" : "visible"));
+      on(document, "visibilitychange", () =>
+        told(document?.visibilityState === "hidden" ? "hidden" : "visible"),
+      );
       on(document, "freeze", () => told("leave"));
       on(document, "resume", () => told("return"));
       on(view, "pagehide", () => told("leave"));

@@ -2,8 +2,22 @@
 export { openList } from "./list.js";
 export { bindDraft, Draft, type DraftOptions, type DraftState } from "./drafts.js";
 export type {
-  Connection, Data, DeadLetter, Direction, Id, Item, List, OpenSocket, Options, Problem, Readable, Receipt, Status,
-  Superseded, Token, Written,
+  Connection,
+  Data,
+  DeadLetter,
+  Direction,
+  Id,
+  Item,
+  List,
+  OpenSocket,
+  Options,
+  Problem,
+  Readable,
+  Receipt,
+  Status,
+  Superseded,
+  Token,
+  Written,
 } from "./types.js";
 export type { Clock, Page, PageEvent } from "./host.js";
 export type { CoreSource, Transaction, Write } from "./core.js";

@@ -16,8 +16,21 @@ import type { PageEvent } from "./host.js";
 import { Cell, Listeners, type Readable } from "./readable.js";
 import { Session } from "./session.js";
 import type {
-  Connection, Data, DeadLetter, Direction, Id, Item, List, Options, Problem, Receipt, Status, Superseded, Written,
+  Connection,
+  Data,
+  DeadLetter,
+  Direction,
+  Id,
+  Item,
+  List,
+  Options,
+  Problem,
+  Receipt,
+  Status,
+  Superseded,
+  Written,
 } from "./types.js";
+import { deadLetterOf, receiptsOf, supersededOf } from "./told.js";
 import { View } from "./view.js";
 
 type Edit =
@@ -39,8 +52,14 @@ class TidemarkList<F extends string> implements List<F> {
   readonly #options: Checked<F>;
   readonly #view = new View<F>();
   readonly #status = new Cell<Status>({
-    phase: "offline", connection: "offline", pending: 0, volatile: 0, deadLetters: 0, drafts: 0,
-    receipts: noReceipts, safeToClose: true,
+    phase: "offline",
+    connection: "offline",
+    pending: 0,
+    volatile: 0,
+    deadLetters: 0,
+    drafts: 0,
+    receipts: noReceipts,
+    safeToClose: true,
   });
   readonly #deadLetters = new Cell<readonly DeadLetter<F>[]>(Object.freeze([]));
   readonly #superseded = new Listeners<Superseded<F>>();
@@ -89,7 +108,10 @@ class TidemarkList<F extends string> implements List<F> {
   }
 
   receipt(id: Id): Readable<Receipt | undefined> {
-    return { snapshot: () => this.#status.snapshot().receipts.get(id), subscribe: this.#status.subscribe };
+    return {
+      snapshot: () => this.#status.snapshot().receipts.get(id),
+      subscribe: this.#status.subscribe,
+    };
   }
 
   // ---- Writing ------------------------------------------------------------------------
@@ -103,7 +125,8 @@ class TidemarkList<F extends string> implements List<F> {
 
   update(id: Id, data: Data<F>): Written {
     const fields = checkData(data, this.#options.fields);
-    if (Object.keys(fields).length === 0) throw new TypeError("tidemark: update needs at least one field");
+    if (Object.keys(fields).length === 0)
+      throw new TypeError("tidemark: update needs at least one field");
     return this.#write({ type: "UPDATE_METADATA", instanceId: id, data: fields }, id);
   }
 
@@ -113,7 +136,9 @@ class TidemarkList<F extends string> implements List<F> {
 
   setSort(direction: Direction): Written {
     if (direction !== "asc" && direction !== "desc") {
-      throw new TypeError(`tidemark: the sort direction is "asc" or "desc", not ${JSON.stringify(direction)}`);
+      throw new TypeError(
+        `tidemark: the sort direction is "asc" or "desc", not ${JSON.stringify(direction)}`,
+      );
     }
     return this.#write({ type: "SORT_CHANGE", sort: direction }, "");
   }
@@ -128,7 +153,9 @@ class TidemarkList<F extends string> implements List<F> {
     try {
       const result = write() as unknown;
       if (typeof (result as { then?: unknown } | undefined)?.then === "function") {
-        throw new TypeError("tidemark: a batch is written at once; do not pass it an async function");
+        throw new TypeError(
+          "tidemark: a batch is written at once; do not pass it an async function",
+        );
       }
       keep = true;
     } finally {
@@ -143,11 +170,15 @@ class TidemarkList<F extends string> implements List<F> {
   }
 
   retry(deadLetter: string): Written {
-    return this.#onDead(deadLetter, (session) => session.run((engine, now) => engine.retry(now, deadLetter)));
+    return this.#onDead(deadLetter, (session) =>
+      session.run((engine, now) => engine.retry(now, deadLetter)),
+    );
   }
 
   discard(deadLetter: string): void {
-    this.#onDead(deadLetter, (session) => session.run((engine, now) => engine.discard(now, deadLetter)));
+    this.#onDead(deadLetter, (session) =>
+      session.run((engine, now) => engine.discard(now, deadLetter)),
+    );
   }
 
   #onDead(id: string, call: (session: Session) => number): Written {
@@ -285,7 +316,8 @@ class TidemarkList<F extends string> implements List<F> {
   #leave(): void {
     this.#writeDrafts();
     this.#session?.push();
-    if (this.#away || this.#changing || !this.#session || this.#status.snapshot().volatile > 0) return;
+    if (this.#away || this.#changing || !this.#session || this.#status.snapshot().volatile > 0)
+      return;
     this.#away = true;
     this.#replace(async () => {});
   }
@@ -357,9 +389,14 @@ class TidemarkList<F extends string> implements List<F> {
 
   #writeHeld(edits: Edit[]): void {
     try {
-      this.batch(() => edits.forEach((edit) => this.#write(edit, "instanceId" in edit ? edit.instanceId : "")));
+      this.batch(() =>
+        edits.forEach((edit) => this.#write(edit, "instanceId" in edit ? edit.instanceId : "")),
+      );
     } catch (error) {
-      this.#say("core", `an edit made while the list was opened anew was refused: ${String(error)}`);
+      this.#say(
+        "core",
+        `an edit made while the list was opened anew was refused: ${String(error)}`,
+      );
     }
   }
 
@@ -380,7 +417,10 @@ class TidemarkList<F extends string> implements List<F> {
         return void this.#news.push(() => this.#superseded.tell(superseded));
       }
       case "damage":
-        return this.#say("damage", `the stored record ${event.key} could not be read: ${event.value}`);
+        return this.#say(
+          "damage",
+          `the stored record ${event.key} could not be read: ${event.value}`,
+        );
       case "diverged":
         return this.#say("diverged", event.value);
       case "problem":
@@ -406,7 +446,9 @@ class TidemarkList<F extends string> implements List<F> {
     }
     if (this.#deadStale) {
       this.#deadStale = false;
-      this.#deadLetters.put(Object.freeze(session.read((engine) => engine.dead()).map(deadLetterOf<F>)));
+      this.#deadLetters.put(
+        Object.freeze(session.read((engine) => engine.dead()).map(deadLetterOf<F>)),
+      );
     }
     this.#tell();
     if (this.#stale && this.#session === session && this.#status.snapshot().volatile === 0) {
@@ -419,7 +461,13 @@ class TidemarkList<F extends string> implements List<F> {
   #showStatus(): void {
     const old = this.#status.snapshot();
     const held = this.#held.reduce((sum, edits) => sum + edits.length, 0);
-    const { phase = "offline", pending = 0, volatile = 0, dead = 0, receipts = {} } = this.#engine ?? {};
+    const {
+      phase = "offline",
+      pending = 0,
+      volatile = 0,
+      dead = 0,
+      receipts = {},
+    } = this.#engine ?? {};
     const next: Status = {
       phase: this.#session && !this.#closed ? phase : "offline",
       connection: this.#connection,
@@ -432,7 +480,8 @@ class TidemarkList<F extends string> implements List<F> {
     };
     if ((Object.keys(next) as (keyof Status)[]).every((name) => next[name] === old[name])) return;
     this.#status.put(Object.freeze(next));
-    if (next.safeToClose !== old.safeToClose && this.#options.warnBeforeClose) this.#options.page.warn(!next.safeToClose);
+    if (next.safeToClose !== old.safeToClose && this.#options.warnBeforeClose)
+      this.#options.page.warn(!next.safeToClose);
   }
 
   #tell(): void {
@@ -442,25 +491,3 @@ class TidemarkList<F extends string> implements List<F> {
     for (const say of this.#news.splice(0)) say();
   }
 }
-
-function supersededOf<F extends string>({ instance, field, mine, winner }: EngineEvent): Superseded<F> {
-  if (instance === "") return Object.freeze({ kind: "sort", mine: mine as Direction, winner: winner as Direction });
-  if (field === "") return Object.freeze({ kind: "removed", item: instance });
-  return Object.freeze({ kind: "field", item: instance, field: field as F, mine, winner });
-}
-
-function deadLetterOf<F extends string>(dead: { operation: Record<string, unknown>; code: string }): DeadLetter<F> {
-  const { id, type, instanceId: item, imageId, data, sort } = dead.operation;
-  const given = Object.entries({ item, imageId, data, sort }).filter(([, value]) => value !== undefined);
-  return Object.freeze({ id, type, code: dead.code, ...Object.fromEntries(given) }) as DeadLetter<F>;
-}
-
-function receiptsOf(
-  said: { readonly [instance: string]: Receipt },
-  old: ReadonlyMap<Id, Receipt>,
-): ReadonlyMap<Id, Receipt> {
-  const next = Object.entries(said);
-  const same = next.length === old.size && next.every(([id, receipt]) => old.get(id) === receipt);
-  return same ? old : new Map(next);
-}
-

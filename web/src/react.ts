@@ -7,7 +7,8 @@ export const useReadable = <T>(readable: Readable<T>): T =>
   useSyncExternalStore(readable.subscribe, readable.snapshot, readable.snapshot);
 
 /** The items in display order. */
-export const useList = <F extends string>(list: List<F>): readonly Item<F>[] => useReadable(list.items);
+export const useList = <F extends string>(list: List<F>): readonly Item<F>[] =>
+  useReadable(list.items);
 
 /** One item; renders again only when that one has changed. */
 export const useItem = <F extends string>(list: List<F>, id: Id): Item<F> | undefined =>

@@ -45,7 +45,10 @@ function ownerOf(key: string, text: string): string {
 }
 
 export const base64url = (bytes: Uint8Array): string =>
-  btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+  btoa(String.fromCharCode(...bytes))
+    .replace(/\+/g, "-")
+    .replace(/\//g, "_")
+    .replace(/=/g, "");
 
 export class Session {
   readonly #options: SessionOptions;
@@ -108,8 +111,12 @@ export class Session {
       // Read again after locking: until then its page may have been writing.
       let stored = await readAll(local, disk);
       for (;;) {
-        const found = new Set([...stored.local, ...stored.disk].map(([key, text]) => ownerOf(key, text)));
-        const news = [...found].filter((writer) => writer !== "" && !held.has(writer) && !others.has(writer));
+        const found = new Set(
+          [...stored.local, ...stored.disk].map(([key, text]) => ownerOf(key, text)),
+        );
+        const news = [...found].filter(
+          (writer) => writer !== "" && !held.has(writer) && !others.has(writer),
+        );
         if (news.length === 0) break;
         await Promise.all(news.map(take));
         stored = await readAll(local, disk);
@@ -141,7 +148,9 @@ export class Session {
       this.#held.get(fresh)?.release(); // an adopted one takes the edits
       this.#held.delete(fresh);
     }
-    if (this.#disk) this.#disk.onlost = () => this.#stale("storage", "this browser's storage was closed or cleared");
+    if (this.#disk)
+      this.#disk.onlost = () =>
+        this.#stale("storage", "this browser's storage was closed or cleared");
     this.#unwatch = local?.watch?.((key) => this.#storageChanged(key)) ?? this.#unwatch;
     this.run((engine, now) => engine.visible(now, page.visible()));
     others.forEach((writer) => void this.#await(writer));
@@ -248,7 +257,8 @@ export class Session {
 
   /** Carries out events until there are none, then arranges for what is due later. */
   #settle(): void {
-    for (let event = this.#engine.event(); event; event = this.#engine.event()) this.#carryOut(event);
+    for (let event = this.#engine.event(); event; event = this.#engine.event())
+      this.#carryOut(event);
     if (!this.#sending) {
       this.#sending = true; // once a turn: a loop of edits goes out together
       queueMicrotask(() => this.#sending && this.#pump());
@@ -256,7 +266,9 @@ export class Session {
     this.#timer();
     const due = this.#engine.deadline();
     if (due !== Infinity) {
-      this.#timer = this.#options.clock.after(due - this.#last, () => this.run((engine, now) => engine.tick(now)));
+      this.#timer = this.#options.clock.after(due - this.#last, () =>
+        this.run((engine, now) => engine.tick(now)),
+      );
     }
     this.#host.settled();
   }
@@ -287,7 +299,10 @@ export class Session {
   #trapped(error: unknown): void {
     if (this.#dead || !(error instanceof WebAssembly.RuntimeError)) return;
     this.#end();
-    this.#host.problem("core", `the core stopped on a mistake of its own (${error.message}): reload the page`);
+    this.#host.problem(
+      "core",
+      `the core stopped on a mistake of its own (${error.message}): reload the page`,
+    );
   }
 
   // ---- Storage ------------------------------------------------------------------------
@@ -367,7 +382,8 @@ export class Session {
       if (this.#dead || this.#held.has(writer)) return lock.release();
       this.#held.set(writer, lock);
       const stored = await readAll(local, this.#disk);
-      const own = ([key, text]: readonly [string, string]): boolean => ownerOf(key, text) === writer;
+      const own = ([key, text]: readonly [string, string]): boolean =>
+        ownerOf(key, text) === writer;
       const kept = stored.local.filter(own);
       const onDisk = stored.disk.filter(own);
       this.run((engine, now) => {

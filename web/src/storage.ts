@@ -105,7 +105,8 @@ const done = <T>(request: IDBRequest<T>): Promise<T> =>
     request.onerror = () => reject(request.error ?? new Error("IndexedDB failed"));
   });
 
-const pause = (ms: number): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, ms, undefined));
+const pause = (ms: number): Promise<undefined> =>
+  new Promise((resolve) => setTimeout(resolve, ms, undefined));
 
 /** The IndexedDB of this scope; undefined where there is none or it does not open. */
 export async function browserDisk(scope: string): Promise<DiskStore | undefined> {
@@ -142,7 +143,9 @@ class Disk implements DiskStore {
   }
 
   #lost(): void {
-    this.#out.forEach((reject) => reject(new DOMException("the database was closed", "InvalidStateError")));
+    this.#out.forEach((reject) =>
+      reject(new DOMException("the database was closed", "InvalidStateError")),
+    );
     this.onlost?.();
   }
 
@@ -165,8 +168,10 @@ class Disk implements DiskStore {
     const committing = new Promise<Committed>((resolve, reject) => {
       const store = this.#store("readwrite");
       let decided: ReturnType<typeof decide> | undefined;
-      store.transaction.oncomplete = () => (decided ? resolve(decided) : reject(new Error("nothing was decided")));
-      store.transaction.onabort = () => reject(store.transaction.error ?? new Error("the transaction was aborted"));
+      store.transaction.oncomplete = () =>
+        decided ? resolve(decided) : reject(new Error("nothing was decided"));
+      store.transaction.onabort = () =>
+        reject(store.transaction.error ?? new Error("the transaction was aborted"));
       const reading = store.get("state") as IDBRequest<string | undefined>;
       reading.onsuccess = () => {
         decided = decide(transaction, reading.result);

@@ -151,12 +151,15 @@ export class Transport {
     const again = typeof this.#options.token === "function" && this.#refusals === 0;
     if (!again) this.#host.problem("the server refused the token");
     this.#authorizing();
-    this.#authorizing = this.#options.clock.after(again ? 0 : this.#backoff(this.#refusals + 4), () => {
-      void this.#bearer().then(
-        () => this.#stopped || this.#host.authorized(),
-        () => this.#stopped || this.authorize(),
-      );
-    });
+    this.#authorizing = this.#options.clock.after(
+      again ? 0 : this.#backoff(this.#refusals + 4),
+      () => {
+        void this.#bearer().then(
+          () => this.#stopped || this.#host.authorized(),
+          () => this.#stopped || this.authorize(),
+        );
+      },
+    );
     this.#refusals++;
   }
 
@@ -229,7 +232,9 @@ export class Transport {
     this.#failures++;
     if (this.#channel === "offline") this.#enter("longpoll");
     const rare = this.#answering && this.#failures > 3;
-    this.#reconnect(rare ? UPGRADE_MS * (0.5 + this.#options.random()) : this.#backoff(this.#failures));
+    this.#reconnect(
+      rare ? UPGRADE_MS * (0.5 + this.#options.random()) : this.#backoff(this.#failures),
+    );
   }
 
   #reconnect(ms: number): void {
@@ -283,12 +288,22 @@ export class Transport {
     try {
       const token = await this.#bearer();
       const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
-      const common = { headers, signal: abort.signal, cache: "no-store", redirect: "error" } as const;
+      const common = {
+        headers,
+        signal: abort.signal,
+        cache: "no-store",
+        redirect: "error",
+      } as const;
       let response: Response;
       if (send.kind === "save") {
         headers["content-type"] = "application/json";
         const keepalive = !page.visible() && send.bytes.length <= KEEPALIVE_MAX;
-        response = await fetch(this.#operations, { ...common, method: "POST", body: send.bytes, keepalive });
+        response = await fetch(this.#operations, {
+          ...common,
+          method: "POST",
+          body: send.bytes,
+          keepalive,
+        });
       } else {
         response = await fetch(`${this.#operations}?${decoder.decode(send.bytes)}`, common);
       }
@@ -334,7 +349,8 @@ export class Transport {
     if (channel === "push" || channel === "offline") this.#answering = false;
     this.#host.connection(known ? channel : "offline");
     this.#host.channel(channel);
-    if (channel === "poll") this.#climb = this.#options.clock.after(UPGRADE_MS, () => this.#enter("longpoll"));
+    if (channel === "poll")
+      this.#climb = this.#options.clock.after(UPGRADE_MS, () => this.#enter("longpoll"));
   }
 
   /** The token; fetched once, and again when it was refused. */

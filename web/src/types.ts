@@ -59,7 +59,13 @@ export type DeadLetter<F extends string> = {
 
 /** An own edit that was shown here and lost to somebody else's. */
 export type Superseded<F extends string> =
-  | { readonly kind: "field"; readonly item: Id; readonly field: F; readonly mine: string | null; readonly winner: string | null }
+  | {
+      readonly kind: "field";
+      readonly item: Id;
+      readonly field: F;
+      readonly mine: string | null;
+      readonly winner: string | null;
+    }
   | { readonly kind: "removed"; readonly item: Id }
   | { readonly kind: "sort"; readonly mine: Direction; readonly winner: Direction };
 

@@ -81,7 +81,8 @@ export class View<F extends string> {
     const [told, shown, before] = [this.#told, this.#shown, this.#before];
     if (told === shown && before.size === 0) return;
     this.mark();
-    for (const [id, entry] of before) if (entry !== this.#entries.get(id)) this.#ofItem.get(id)?.tell();
+    for (const [id, entry] of before)
+      if (entry !== this.#entries.get(id)) this.#ofItem.get(id)?.tell();
     for (const part of ["sort", "ids", "items"] as const) {
       if (told[part] !== shown[part]) this.#listeners[part].tell();
     }
@@ -122,11 +123,21 @@ export class View<F extends string> {
     if (!touched) return;
     const sort = moved ? this.#source.read((engine, now) => engine.sort(now)) : this.#shown.sort;
     let ids = this.#shown.ids;
-    if (moved) ids = keep(this.#source.read((engine, now) => engine.order(now)), this.#shown.ids, this.#told.ids);
+    if (moved)
+      ids = keep(
+        this.#source.read((engine, now) => engine.order(now)),
+        this.#shown.ids,
+        this.#told.ids,
+      );
     const found = ids.map((id) => (this.#entries.get(id) ?? this.#read(id))?.item);
     const items = keep(found as Item<F>[], this.#shown.items, this.#told.items);
-    const same = (other: Shown<F>): boolean => other.ids === ids && other.items === items && other.sort === sort;
-    this.#shown = same(this.#told) ? this.#told : same(this.#shown) ? this.#shown : { ids, items, sort };
+    const same = (other: Shown<F>): boolean =>
+      other.ids === ids && other.items === items && other.sort === sort;
+    this.#shown = same(this.#told)
+      ? this.#told
+      : same(this.#shown)
+        ? this.#shown
+        : { ids, items, sort };
   }
 
   /** Asks the engine for one item; an entry that says the same as before is the same. */
@@ -135,7 +146,8 @@ export class View<F extends string> {
     const old = this.#entries.get(id);
     if (json === (old?.json ?? "")) return old;
     const known = this.#before.has(id) ? this.#before.get(id) : old;
-    const entry = json === "" ? undefined : json === known?.json ? known : { json, item: parse<F>(json) };
+    const entry =
+      json === "" ? undefined : json === known?.json ? known : { json, item: parse<F>(json) };
     if (!this.#before.has(id)) this.#before.set(id, old);
     if (entry) this.#entries.set(id, entry);
     else this.#entries.delete(id);
@@ -144,12 +156,17 @@ export class View<F extends string> {
 }
 
 function parse<F extends string>(json: string): Item<F> {
-  const { id, imageId, fields } = JSON.parse(json) as { id: Id; imageId: string; fields: Record<string, string> };
+  const { id, imageId, fields } = JSON.parse(json) as {
+    id: Id;
+    imageId: string;
+    fields: Record<string, string>;
+  };
   return Object.freeze({ ...fields, id, imageId }) as Item<F>;
 }
 
 /** `next`, or one of the older arrays if that has the same members. */
 function keep<T>(next: T[], ...older: (readonly T[])[]): readonly T[] {
-  for (const old of older) if (old.length === next.length && next.every((member, i) => member === old[i])) return old;
+  for (const old of older)
+    if (old.length === next.length && next.every((member, i) => member === old[i])) return old;
   return Object.freeze(next);
 }

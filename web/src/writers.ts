@@ -44,10 +44,18 @@ const SETTLE_MS = 60;
 export const LEASES = "lease/";
 
 /** A lease is `lease/<name>` = "<holder> <wall ms of its end>". */
-export function leases(local: LocalStore | undefined, clock: Clock, random: (bytes: number) => string): Locks {
+export function leases(
+  local: LocalStore | undefined,
+  clock: Clock,
+  random: (bytes: number) => string,
+): Locks {
   // Without storage there is no way to tell another page; a writer that two of them use is
   // found out by the server (a fork) and loses nothing.
-  if (!local) return { take: async () => ({ held: () => true, release() {} }), wait: () => new Promise(() => {}) };
+  if (!local)
+    return {
+      take: async () => ({ held: () => true, release() {} }),
+      wait: () => new Promise(() => {}),
+    };
   const self = random(12);
   const read = (name: string): string => {
     const [holder = "", until = ""] = (local.get(LEASES + name) ?? "").split(" ");
@@ -61,7 +69,8 @@ export function leases(local: LocalStore | undefined, clock: Clock, random: (byt
       // a full storage: the lease runs out, and whoever takes over finds all that is stored
     }
   };
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => void clock.after(ms, resolve));
 
   async function take(name: string): Promise<Held | undefined> {
     const other = read(name);

@@ -6,7 +6,8 @@ const wasm = join(import.meta.dirname, "../../build/wasm/core.wasm");
 let compiled: WebAssembly.Module | undefined;
 
 export function core(): WebAssembly.Module {
-  if (!existsSync(wasm)) throw new Error("build/wasm/core.wasm is not there: `make build` makes it");
+  if (!existsSync(wasm))
+    throw new Error("build/wasm/core.wasm is not there: `make build` makes it");
   compiled ??= new WebAssembly.Module(new Uint8Array(readFileSync(wasm)));
   return compiled;
 }

@@ -9,11 +9,12 @@ const strip = (text: string): string => text.replace(/\/\/.*$/gm, "").replace(/\
 
 /** name -> the types of its parameters and its result, in JavaScript's words. */
 function declared(): Map<string, string> {
-  const word = (c: string): string => (/u?int64_t/.test(c) ? "bigint" : /void$/.test(c.trim()) ? "void" : "number");
+  const word = (c: string): string =>
+    /u?int64_t/.test(c) ? "bigint" : /void$/.test(c.trim()) ? "void" : "number";
   const functions = new Map<string, string>();
-  for (const [, result = "", name = "", args = ""] of strip(read("../../src/client/door.h")).matchAll(
-    /([\w ]+?[ *]+)TM_DOOR\((tm_door_\w+)\)\(([^)]*)\)/g,
-  )) {
+  for (const [, result = "", name = "", args = ""] of strip(
+    read("../../src/client/door.h"),
+  ).matchAll(/([\w ]+?[ *]+)TM_DOOR\((tm_door_\w+)\)\(([^)]*)\)/g)) {
     const types = args.trim() === "void" ? [] : args.split(",").map(word);
     functions.set(name, `(${types.join()})=>${result.includes("*") ? "number" : word(result)}`);
   }
@@ -51,17 +52,33 @@ test("the words of core.ts are the engine's numbers", () => {
       .map((member) => member.trim().replace(/ = .*/, ""))
       .filter(Boolean);
   const wordsOf = (name: string): string[] =>
-    [...(new RegExp(`const ${name} = \\[([^\\]]*)\\]`).exec(source)?.[1] ?? "").matchAll(/"(\w+)"/g)].map(([, w = ""]) => w);
-  const short = (prefix: string) => (member: string): string => member.replace(prefix, "").toLowerCase();
+    [
+      ...(new RegExp(`const ${name} = \\[([^\\]]*)\\]`).exec(source)?.[1] ?? "").matchAll(
+        /"(\w+)"/g,
+      ),
+    ].map(([, w = ""]) => w);
+  const short =
+    (prefix: string) =>
+    (member: string): string =>
+      member.replace(prefix, "").toLowerCase();
   expect(wordsOf("kinds")).toEqual(enumOf("tm_event_kind").map(short("TM_EVENT_")));
   expect(wordsOf("receipts")).toEqual(enumOf("tm_receipt").map(short("TM_RECEIPT_")));
   expect(wordsOf("written")).toEqual(enumOf("tm_written").map(short("TM_WRITTEN_")));
   expect(wordsOf("places")).toEqual(enumOf("tm_place").map(short("TM_PLACE_")));
   expect(wordsOf("sends")).toEqual(enumOf("tm_send_kind").map(short("TM_SEND_")));
-  expect(wordsOf("channels")).toEqual(enumOf("tm_channel").map(short("TM_CHANNEL_")).map((w) => (w === "none" ? "offline" : w)));
-  expect(wordsOf("outcomes")).toEqual(enumOf("tm_committed").map((member) => member.replace(/TM_COMMIT(TED|_)/, "").toLowerCase() || "committed"));
+  expect(wordsOf("channels")).toEqual(
+    enumOf("tm_channel")
+      .map(short("TM_CHANNEL_"))
+      .map((w) => (w === "none" ? "offline" : w)),
+  );
+  expect(wordsOf("outcomes")).toEqual(
+    enumOf("tm_committed").map(
+      (member) => member.replace(/TM_COMMIT(TED|_)/, "").toLowerCase() || "committed",
+    ),
+  );
   const base = read("../../src/core/base.h");
-  const codeOf = (name: string): number => Number(new RegExp(`X\\(${name}, (-?\\d+),`).exec(base)?.[1]);
+  const codeOf = (name: string): number =>
+    Number(new RegExp(`X\\(${name}, (-?\\d+),`).exec(base)?.[1]);
   expect([OK, GONE]).toEqual([codeOf("TM_OK"), codeOf("TM_E_GONE")]);
 });
 
@@ -77,14 +94,20 @@ test("texts of any size and script go in and come out, while memory grows", asyn
   const memory: string[] = [];
   for (let i = 0; i < 300; i++) {
     const text = `${"ä€😀\u0000x".repeat(i % 7)}${"y".repeat(3000)}${i}`;
-    const { status, text: id } = e.edit(now, JSON.stringify({ type: "ADD", imageId: "p", data: { description: text } }));
+    const { status, text: id } = e.edit(
+      now,
+      JSON.stringify({ type: "ADD", imageId: "p", data: { description: text } }),
+    );
     expect(status).toBe(OK);
-    for (let event = e.event(); event; event = e.event()) if (event.kind === "keep") e.kept(event.key, true);
+    for (let event = e.event(); event; event = e.event())
+      if (event.kind === "keep") e.kept(event.key, true);
     memory.push(JSON.stringify([id, text]));
   }
   for (const entry of memory) {
     const [id, text] = JSON.parse(entry) as [string, string];
-    expect((JSON.parse(e.item(now, id)) as { fields: { description: string } }).fields.description).toBe(text);
+    expect(
+      (JSON.parse(e.item(now, id)) as { fields: { description: string } }).fields.description,
+    ).toBe(text);
   }
   expect(e.order(now)).toHaveLength(300);
 });
@@ -98,8 +121,11 @@ test("times past 2^32 and deadlines are whole numbers", async () => {
 test("what is to be sent stays as it was, whatever the engine does next", async () => {
   const e = await engine();
   const add = (description: string): void => {
-    expect(e.edit(now, JSON.stringify({ type: "ADD", imageId: "p", data: { description } })).status).toBe(OK);
-    for (let event = e.event(); event; event = e.event()) if (event.kind === "keep") e.kept(event.key, true);
+    expect(
+      e.edit(now, JSON.stringify({ type: "ADD", imageId: "p", data: { description } })).status,
+    ).toBe(OK);
+    for (let event = e.event(); event; event = e.event())
+      if (event.kind === "keep") e.kept(event.key, true);
   };
   e.channel(now, "longpoll");
   add("the first");
@@ -110,7 +136,9 @@ test("what is to be sent stays as it was, whatever the engine does next", async 
   for (let i = 0; i < 200; i++) add("y".repeat(4000));
   const again = e.take({ ...now, mono: now.mono + 60_000 });
   expect(again?.bytes.length).toBeGreaterThan(send!.bytes.length);
-  expect((JSON.parse(new TextDecoder().decode(send!.bytes)) as { operations: unknown[] }).operations).toHaveLength(1);
+  expect(
+    (JSON.parse(new TextDecoder().decode(send!.bytes)) as { operations: unknown[] }).operations,
+  ).toHaveLength(1);
 });
 
 test("a record that is longer than any page is loaded", async () => {

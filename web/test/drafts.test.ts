@@ -42,11 +42,19 @@ beforeEach(() => {
 });
 
 /** A bound input; `type` is one keystroke's worth of text. */
-function field(): { input: HTMLInputElement; type: (text: string) => void; unbind: () => void; lost: string[] } {
+function field(): {
+  input: HTMLInputElement;
+  type: (text: string) => void;
+  unbind: () => void;
+  lost: string[];
+} {
   const input = document.createElement("input");
   document.body.append(input);
   const lost: string[] = [];
-  const unbind = bindDraft(list, "i", "description", input, { clock, gone: (text) => lost.push(text) });
+  const unbind = bindDraft(list, "i", "description", input, {
+    clock,
+    gone: (text) => lost.push(text),
+  });
   const type = (text: string): void => {
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));

@@ -80,7 +80,8 @@ export class FakeBrowser {
 
   localStore(tab: object): LocalStore {
     const tell = (key: string): void => {
-      for (const { tab: other, changed } of this.#watchers) if (other !== tab) setImmediate(changed, key);
+      for (const { tab: other, changed } of this.#watchers)
+        if (other !== tab) setImmediate(changed, key);
     };
     return {
       keys: () => [...this.local.keys()],
@@ -120,7 +121,9 @@ export class FakeBrowser {
           for (const [verb, key, text] of decided.writes) {
             if (verb === "put") records.set(key, text);
             else if (verb === "del") records.delete(key);
-            else for (const other of [...records.keys()]) if (other.startsWith(key)) records.delete(other);
+            else
+              for (const other of [...records.keys()])
+                if (other.startsWith(key)) records.delete(other);
           }
           return decided;
         };
@@ -186,20 +189,34 @@ export class FakeBrowser {
 
   /** The tab is gone without a word: its locks are free, it writes no more. */
   kill(tab: object): void {
-    for (const lock of this.#locks.values()) lock.waiting = lock.waiting.filter((waiter) => waiter.tab !== tab);
+    for (const lock of this.#locks.values())
+      lock.waiting = lock.waiting.filter((waiter) => waiter.tab !== tab);
     for (const [name, { holder }] of [...this.#locks]) if (holder === tab) this.#release(name);
     for (const watcher of this.#watchers) if (watcher.tab === tab) this.#watchers.delete(watcher);
   }
 }
 
-type Op = Record<string, unknown> & { id: string; browserId: string; version: number; timestamp: number; logical?: number };
+type Op = Record<string, unknown> & {
+  id: string;
+  browserId: string;
+  version: number;
+  timestamp: number;
+  logical?: number;
+};
 type Row = { seq: number; op: Op };
 
 /** A server with one list, as far as a browser can tell. */
 export class FakeServer {
   readonly rows: Row[] = [];
   readonly marks = new Map<number, string>([[0, ""]]);
-  readonly requests: { method: string; path: string; query: string; body: string; headers: Headers; keepalive: boolean }[] = [];
+  readonly requests: {
+    method: string;
+    path: string;
+    query: string;
+    body: string;
+    headers: Headers;
+    keepalive: boolean;
+  }[] = [];
   readonly frames: { type: string; [member: string]: unknown }[] = [];
   protocols: string[][] = [];
   /** Nothing answers. */
@@ -240,12 +257,19 @@ export class FakeServer {
   write(...edits: Record<string, unknown>[]): void {
     const version = this.#writers.get("other") ?? 0;
     const ops = edits.map((edit, i) => ({
-      id: `other-${version + i + 1}`, ...edit, timestamp: this.clock.now, browserId: "other", version: version + i + 1,
+      id: `other-${version + i + 1}`,
+      ...edit,
+      timestamp: this.clock.now,
+      browserId: "other",
+      version: version + i + 1,
     }));
     this.save({ operations: ops as Op[] }, undefined);
   }
 
-  save(request: { operations: Op[]; since?: number }, from: FakeSocket | undefined): Record<string, unknown> {
+  save(
+    request: { operations: Op[]; since?: number },
+    from: FakeSocket | undefined,
+  ): Record<string, unknown> {
     const first = this.head;
     const acks: Record<string, unknown>[] = [];
     let stop: Record<string, unknown> | undefined;
@@ -253,7 +277,13 @@ export class FakeServer {
       const known = this.rows.find((row) => row.op.id === op.id);
       const { id, timestamp, logical = 0 } = op;
       if (known) {
-        acks.push({ id, status: "duplicate", seq: known.seq, timestamp: known.op.timestamp, logical: known.op.logical ?? 0 });
+        acks.push({
+          id,
+          status: "duplicate",
+          seq: known.seq,
+          timestamp: known.op.timestamp,
+          logical: known.op.logical ?? 0,
+        });
         continue;
       }
       const last = this.#writers.get(op.browserId) ?? 0;
@@ -280,7 +310,8 @@ export class FakeServer {
     }
     const acked = new Set(acks.map(({ id }) => id));
     const since = request.since ?? from?.cursor;
-    const operations = since === undefined ? [] : this.after(since).filter((op) => !acked.has(op.id));
+    const operations =
+      since === undefined ? [] : this.after(since).filter((op) => !acked.has(op.id));
     if (from?.cursor !== undefined) from.cursor = this.head;
     return { success: true, acks, ...(stop && { stop }), operations, ...this.place() };
   }
@@ -291,31 +322,56 @@ export class FakeServer {
 
   place(): Record<string, unknown> {
     const head = this.head;
-    return { user: this.user, version: head, mark: this.marks.get(head), head, serverTime: this.clock.now };
+    return {
+      user: this.user,
+      version: head,
+      mark: this.marks.get(head),
+      head,
+      serverTime: this.clock.now,
+    };
   }
 
   // ---- Requests -----------------------------------------------------------------------
 
-  readonly fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+  readonly fetch = async (
+    input: string | URL | Request,
+    init: RequestInit = {},
+  ): Promise<Response> => {
     const url = new URL(String(input));
     const { method = "GET", body, signal, keepalive = false } = init;
     const text = body ? new TextDecoder().decode(body as Uint8Array) : "";
     const headers = new Headers(init.headers);
-    this.requests.push({ method, path: url.pathname, query: url.search, body: text, headers, keepalive });
+    this.requests.push({
+      method,
+      path: url.pathname,
+      query: url.search,
+      body: text,
+      headers,
+      keepalive,
+    });
     if (this.down) throw new TypeError("Failed to fetch");
-    if (this.silent) return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason as Error)));
-    if (this.status !== 200) return this.#answer({ code: "no", detail: "refused by the test", status: this.status });
-    if (method === "POST") return this.#answer(this.save(JSON.parse(text) as { operations: Op[] }, undefined));
+    if (this.silent)
+      return new Promise((_, reject) =>
+        signal?.addEventListener("abort", () => reject(signal.reason as Error)),
+      );
+    if (this.status !== 200)
+      return this.#answer({ code: "no", detail: "refused by the test", status: this.status });
+    if (method === "POST")
+      return this.#answer(this.save(JSON.parse(text) as { operations: Op[] }, undefined));
 
     const since = Number(url.searchParams.get("since"));
     const wait = Number(url.searchParams.get("wait") ?? 0) * 1000;
-    if (wait > 0 && since >= this.head) await this.#waitFor(Math.min(wait, this.cutAfterMs), signal ?? undefined);
+    if (wait > 0 && since >= this.head)
+      await this.#waitFor(Math.min(wait, this.cutAfterMs), signal ?? undefined);
     if (wait > this.cutAfterMs && since >= this.head) throw new TypeError("cut off");
     return this.#answer({ operations: this.after(since), ...this.place() });
   };
 
   #answer(body: Record<string, unknown>): Response {
-    return new Response(JSON.stringify(body), { status: this.status, headers: { "content-type": "application/json" } });
+    return new Response(JSON.stringify(body), {
+      status: this.status,
+      headers: { "content-type": "application/json" },
+    });
   }
 
   #waitFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -389,7 +445,13 @@ class FakeSocket implements Socket {
     if (frame.type === "SUBSCRIBE") {
       this.cursor = frame["since"] as number;
       this.#list = frame["list"];
-      this.#tell({ type: "SUBSCRIBED", list: frame["list"], ...this.server.place(), version: this.cursor, mark: frame["mark"] ?? this.server.marks.get(this.cursor) });
+      this.#tell({
+        type: "SUBSCRIBED",
+        list: frame["list"],
+        ...this.server.place(),
+        version: this.cursor,
+        mark: frame["mark"] ?? this.server.marks.get(this.cursor),
+      });
       this.push();
     } else if (frame.type === "SAVE") {
       const answer = this.server.save(frame as unknown as { operations: Op[] }, this);
@@ -403,7 +465,13 @@ class FakeSocket implements Socket {
     if (this.cursor === undefined || this.cursor >= this.server.head || this.server.silent) return;
     const from = this.cursor;
     this.cursor = this.server.head;
-    this.#tell({ type: "OPERATIONS", list: this.#list, from: from + 1, ...this.server.place(), operations: this.server.after(from) });
+    this.#tell({
+      type: "OPERATIONS",
+      list: this.#list,
+      from: from + 1,
+      ...this.server.place(),
+      operations: this.server.after(from),
+    });
   }
 
   #tell(frame: Record<string, unknown>): void {
@@ -425,7 +493,11 @@ export class Tab {
     public more: Partial<Options<Fields>> = {},
   ) {}
 
-  static async open(browser: FakeBrowser, server: FakeServer, more: Partial<Options<Fields>> = {}): Promise<Tab> {
+  static async open(
+    browser: FakeBrowser,
+    server: FakeServer,
+    more: Partial<Options<Fields>> = {},
+  ): Promise<Tab> {
     const tab = new Tab(browser, server, more);
     await tab.start();
     return tab;
@@ -475,7 +547,8 @@ export class Tab {
   }
   #mortalDisk(disk: DiskStore): DiskStore {
     const commit = disk.commit;
-    disk.commit = (transaction) => this.#orNever(this.alive ? commit(transaction) : new Promise<never>(() => {}));
+    disk.commit = (transaction) =>
+      this.#orNever(this.alive ? commit(transaction) : new Promise<never>(() => {}));
     return disk;
   }
 

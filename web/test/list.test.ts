@@ -22,15 +22,20 @@ test("snapshots are immutable, stable, and share what did not change", async () 
   const before = list.items.snapshot();
   let calls = 0;
   const stop = list.items.subscribe(() => calls++);
-  let a = "", b = "";
-  expect(list.batch(() => {
-    a = list.add("1.jpg").id;
-    b = list.add("2.jpg").id;
-  })).toBe("ok");
+  let a = "",
+    b = "";
+  expect(
+    list.batch(() => {
+      a = list.add("1.jpg").id;
+      b = list.add("2.jpg").id;
+    }),
+  ).toBe("ok");
   expect(calls).toBe(1);
   expect(before).toEqual([]);
   expect(list.items.snapshot()).toBe(list.items.snapshot());
-  expect(Object.isFrozen(list.items.snapshot()) && Object.isFrozen(list.items.snapshot()[0])).toBe(true);
+  expect(Object.isFrozen(list.items.snapshot()) && Object.isFrozen(list.items.snapshot()[0])).toBe(
+    true,
+  );
 
   const kept = list.item(b).snapshot();
   const order = list.ids.snapshot();
@@ -65,7 +70,8 @@ test("the empty string is a value, null is none", async () => {
 
 test("one edit tells one item", async () => {
   const { list } = await offline();
-  const a = list.add("a").id, b = list.add("b").id;
+  const a = list.add("a").id,
+    b = list.add("b").id;
   const told: string[] = [];
   list.item(a).subscribe(() => told.push("a"));
   list.item(b).subscribe(() => told.push("b"));
@@ -80,9 +86,14 @@ test("one edit tells one item", async () => {
 test("a batch that throws did not happen, and nobody hears of it", async () => {
   const { list } = await offline();
   const { id } = list.add("1.jpg", { description: "one" });
-  const [items, item, status] = [list.items.snapshot(), list.item(id).snapshot(), list.status.snapshot()];
+  const [items, item, status] = [
+    list.items.snapshot(),
+    list.item(id).snapshot(),
+    list.status.snapshot(),
+  ];
   let calls = 0;
-  for (const readable of [list.items, list.ids, list.sort, list.status, list.item(id)]) readable.subscribe(() => calls++);
+  for (const readable of [list.items, list.ids, list.sort, list.status, list.item(id)])
+    readable.subscribe(() => calls++);
   const fail = (): void => {
     list.add("3.jpg");
     list.update(id, { description: "changed" });
@@ -113,11 +124,13 @@ test("a batch that throws leaves the same objects, also where nobody listens", a
   const { list } = await offline();
   const { id } = list.add("p", { description: "one" });
   const [items, item] = [list.items.snapshot(), list.item(id).snapshot()];
-  expect(() => list.batch(() => {
-    list.update(id, { description: "two" });
-    expect(list.items.snapshot()[0]?.description).toBe("two");
-    throw new Error("app bug");
-  })).toThrow("app bug");
+  expect(() =>
+    list.batch(() => {
+      list.update(id, { description: "two" });
+      expect(list.items.snapshot()[0]?.description).toBe("two");
+      throw new Error("app bug");
+    }),
+  ).toThrow("app bug");
   expect(list.item(id).snapshot()).toBe(item);
   expect(list.items.snapshot()).toBe(items);
 });
@@ -156,7 +169,10 @@ test("mistakes throw where they are made, and say what to do", async () => {
     [() => list.update(id, { description: "x".repeat(4097) }), /description.*4097.*4096/],
     [() => list.update(id, { description: "ä".repeat(2049) }), /description.*4098.*4096/],
     [() => list.update(id, { description: "\ud800" }), /description/],
-    [() => loose.update(id, { description: 7 as never }), /description must be a string or null, not number/],
+    [
+      () => loose.update(id, { description: 7 as never }),
+      /description must be a string or null, not number/,
+    ],
     [() => loose.update(id, { "no-name": "x" }), /"no-name"/],
     [() => loose.update(id, { imageId: "x" }), /imageId/],
     [() => list.add(""), /imageId/],
@@ -175,7 +191,9 @@ test("names of fields are checked, if they were given", async () => {
   const server = new FakeServer(new FakeClock());
   const tab = await Tab.open(new FakeBrowser(), server, { fields: ["photoNumber", "description"] });
   const list = tab.list as unknown as List<string>;
-  expect(() => list.add("p", { photonumber: "1" })).toThrow('no field "photonumber"; this list has photoNumber, description');
+  expect(() => list.add("p", { photonumber: "1" })).toThrow(
+    'no field "photonumber"; this list has photoNumber, description',
+  );
 });
 
 test.each([
@@ -193,7 +211,16 @@ test.each([
 });
 
 test("hostile ids are ids", async () => {
-  const hostile = ["__proto__", "constructor", "toString", "a\u0000b", "\u{1f600}", " ", "\ufeffx", "<img onerror>"];
+  const hostile = [
+    "__proto__",
+    "constructor",
+    "toString",
+    "a\u0000b",
+    "\u{1f600}",
+    " ",
+    "\ufeffx",
+    "<img onerror>",
+  ];
   const server = new FakeServer(new FakeClock());
   const left = [...hostile];
   const tab = await Tab.open(new FakeBrowser(), server, { newId: () => left.shift()! });
@@ -239,7 +266,11 @@ test("what others write comes in and keeps the rest; a listener may write", asyn
   });
   server.write({ type: "ADD", instanceId: "theirs", imageId: "t" });
   await server.clock.advance(100);
-  expect(list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["mine", "t", "from the listener"]);
+  expect(list.items.snapshot().map(({ imageId }) => imageId)).toEqual([
+    "mine",
+    "t",
+    "from the listener",
+  ]);
   expect(list.items.snapshot()[0]).toBe(kept);
   expect(seen.at(-1)).toBe(list.items.snapshot());
 });
@@ -271,7 +302,9 @@ test("an own value that lost is told, when its window is over", async () => {
   expect(tab.field(id, "description")).toBe("mine"); // SEMANTICS 7: 5 s
   await server.clock.advance(5000);
   expect(tab.field(id, "description")).toBe("theirs");
-  expect(told).toEqual([{ kind: "field", item: id, field: "description", mine: "mine", winner: "theirs" }]);
+  expect(told).toEqual([
+    { kind: "field", item: id, field: "description", mine: "mine", winner: "theirs" },
+  ]);
   server.write({ type: "DELETE", instanceId: id });
   await server.clock.advance(5000);
   expect(list.items.snapshot()).toEqual([]);
@@ -287,7 +320,12 @@ test("a refused edit is a dead letter: shown, retried, discarded; nothing waits 
   const later = list.add("behind it").id;
   await list.flush();
   const [letter] = list.deadLetters.snapshot();
-  expect(letter).toMatchObject({ type: "UPDATE_METADATA", code: "refused-by-policy", item: id, data: { description: "no" } });
+  expect(letter).toMatchObject({
+    type: "UPDATE_METADATA",
+    code: "refused-by-policy",
+    item: id,
+    data: { description: "no" },
+  });
   expect(list.status.snapshot()).toMatchObject({ deadLetters: 1, pending: 0 });
   expect(server.rows.at(-1)?.op["instanceId"]).toBe(later);
   const letters = list.deadLetters.snapshot();

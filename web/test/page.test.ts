@@ -4,7 +4,9 @@ import { browserPage } from "../src/host.js";
 import { browserDisk, browserLocal } from "../src/storage.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, settle } from "./fakes.js";
 
-async function live(more = {}): Promise<{ tab: Tab; server: FakeServer; clock: FakeClock; browser: FakeBrowser }> {
+async function live(
+  more = {},
+): Promise<{ tab: Tab; server: FakeServer; clock: FakeClock; browser: FakeBrowser }> {
   const clock = new FakeClock();
   const server = new FakeServer(clock);
   const browser = new FakeBrowser();
@@ -28,7 +30,9 @@ test("a page that leaves writes its drafts, sends, and frees its writer", async 
 
 test("back from the cache: it finds what happened meanwhile, and shares no writer", async () => {
   const { tab, server, browser, clock } = await live();
-  const [mine, changed, removed] = ["mine", "changed", "removed"].map((image) => tab.list.add(image).id) as [string, string, string];
+  const [mine, changed, removed] = ["mine", "changed", "removed"].map(
+    (image) => tab.list.add(image).id,
+  ) as [string, string, string];
   await clock.advance(1000);
   const kept = tab.list.item(mine).snapshot();
   tab.page.say("leave");
@@ -41,7 +45,11 @@ test("back from the cache: it finds what happened meanwhile, and shares no write
   await clock.advance(1000);
   tab.page.say("return");
   await clock.advance(1000);
-  expect(tab.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["mine", "changed", "other"]);
+  expect(tab.list.items.snapshot().map(({ imageId }) => imageId)).toEqual([
+    "mine",
+    "changed",
+    "other",
+  ]);
   expect(tab.list.item(mine).snapshot()).toBe(kept);
   expect(tab.field(changed, "description")).toBe("elsewhere");
   expect(tab.list.item(removed).snapshot()).toBeUndefined();
@@ -59,10 +67,12 @@ test("an edit in a page that was thought to have left is not lost", async () => 
   expect(tab.status).toMatchObject({ volatile: 1, pending: 1, safeToClose: false });
   tab.list.batch(() => {
     tab.list.add("q");
-    expect(() => tab.list.batch(() => {
-      tab.list.add("taken back");
-      throw new Error("app bug");
-    })).toThrow("app bug");
+    expect(() =>
+      tab.list.batch(() => {
+        tab.list.add("taken back");
+        throw new Error("app bug");
+      }),
+    ).toThrow("app bug");
   });
   await clock.advance(2000);
   expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["p", "q"]);
@@ -101,7 +111,12 @@ test("storage is asked to stay once the user has written, not before, and once",
   const server = new FakeServer(new FakeClock());
   const tab: Tab = new Tab(browser, server);
   tab.more = {
-    storage: { local: () => browser.localStore(tab), disk: async () => browser.diskStore(), locks: () => browser.locks(tab), persist },
+    storage: {
+      local: () => browser.localStore(tab),
+      disk: async () => browser.diskStore(),
+      locks: () => browser.locks(tab),
+      persist,
+    },
   };
   await tab.start();
   expect(persist).not.toHaveBeenCalled();

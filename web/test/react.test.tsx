@@ -15,7 +15,9 @@ const Row = memo(function Row({ list, id }: { list: List<Fields>; id: string }) 
   renders.set(id, (renders.get(id) ?? 0) + 1);
   const item = useItem(list, id);
   const receipt = useReceipt(list, id);
-  const { props, problem } = useDraft(list, id, "description", { clock: list === current?.list ? current.server.clock : new FakeClock() });
+  const { props, problem } = useDraft(list, id, "description", {
+    clock: list === current?.list ? current.server.clock : new FakeClock(),
+  });
   return (
     <li data-receipt={receipt}>
       {item?.imageId}
@@ -31,7 +33,11 @@ function Page({ list }: { list: List<Fields> }) {
   return (
     <section>
       <p>{pending}</p>
-      <ul>{ids.map((id) => <Row key={id} list={list} id={id} />)}</ul>
+      <ul>
+        {ids.map((id) => (
+          <Row key={id} list={list} id={id} />
+        ))}
+      </ul>
     </section>
   );
 }
@@ -39,14 +45,25 @@ function Page({ list }: { list: List<Fields> }) {
 const Count = ({ list }: { list: List<Fields> }) => <b>{useList(list).length}</b>;
 
 let current: Tab | undefined;
-async function mounted(): Promise<{ tab: Tab; node: HTMLElement; inputs: () => HTMLInputElement[]; unmount: () => Promise<void> }> {
+async function mounted(): Promise<{
+  tab: Tab;
+  node: HTMLElement;
+  inputs: () => HTMLInputElement[];
+  unmount: () => Promise<void>;
+}> {
   const server = new FakeServer(new FakeClock());
   server.down = true;
   const tab = (current = await Tab.open(new FakeBrowser(), server));
   const node = document.createElement("main");
   document.body.append(node);
   const root = createRoot(node);
-  await act(async () => root.render(<StrictMode><Page list={tab.list} /></StrictMode>));
+  await act(async () =>
+    root.render(
+      <StrictMode>
+        <Page list={tab.list} />
+      </StrictMode>,
+    ),
+  );
   const inputs = (): HTMLInputElement[] => [...node.querySelectorAll("input")];
   return { tab, node, inputs, unmount: () => act(async () => root.unmount()) };
 }
@@ -61,7 +78,8 @@ async function type(input: HTMLInputElement, text: string): Promise<void> {
 
 test("one edit renders one row", async () => {
   const { tab, node } = await mounted();
-  let a = "", b = "";
+  let a = "",
+    b = "";
   await act(async () => {
     a = tab.list.add("a").id;
     b = tab.list.add("b").id;

@@ -6,7 +6,8 @@ import { FakeBrowser, FakeClock, FakeServer, Tab, settle, type Fields } from "./
 
 const writes = { guarded: [["put", "state", "g"]], always: [["put", "offset", "1"]] } as const;
 const both = [...writes.guarded, ...writes.always];
-const state = (generation: number, cursor: number): string => JSON.stringify({ generation, cursor, mark: "m" });
+const state = (generation: number, cursor: number): string =>
+  JSON.stringify({ generation, cursor, mark: "m" });
 
 test.each([
   ["nothing stored", [0, 0], undefined, "committed", 0, both],
@@ -84,25 +85,31 @@ test.each([
   ["no localStorage", { local: () => undefined }],
   ["no IndexedDB", { disk: async () => undefined }],
   ["neither", { local: () => undefined, disk: async () => undefined }],
-] as [string, Partial<NonNullable<Options<Fields>["storage"]>>][])("%s: the list works, and says how safe it is", async (_name, without) => {
-  const { server, browser, clock } = world();
-  const tab: Tab = new Tab(browser, server);
-  const storage: Options<Fields>["storage"] = {
-    local: () => browser.localStore(tab), disk: async () => browser.diskStore(), locks: () => browser.locks(tab),
-    persist: async () => true, ...without,
-  };
-  tab.more = { storage };
-  server.down = true;
-  await tab.start();
-  const { id, written } = tab.list.add("p1");
-  expect(written).toBe("local" in without ? "volatile" : "ok");
-  await settle();
-  expect(tab.status.volatile).toBe("disk" in without && "local" in without ? 1 : 0);
-  server.down = false;
-  await clock.advance(60_000);
-  expect(tab.status).toMatchObject({ pending: 0, volatile: 0, safeToClose: true });
-  expect(server.rows[0]?.op["instanceId"]).toBe(id);
-});
+] as [string, Partial<NonNullable<Options<Fields>["storage"]>>][])(
+  "%s: the list works, and says how safe it is",
+  async (_name, without) => {
+    const { server, browser, clock } = world();
+    const tab: Tab = new Tab(browser, server);
+    const storage: Options<Fields>["storage"] = {
+      local: () => browser.localStore(tab),
+      disk: async () => browser.diskStore(),
+      locks: () => browser.locks(tab),
+      persist: async () => true,
+      ...without,
+    };
+    tab.more = { storage };
+    server.down = true;
+    await tab.start();
+    const { id, written } = tab.list.add("p1");
+    expect(written).toBe("local" in without ? "volatile" : "ok");
+    await settle();
+    expect(tab.status.volatile).toBe("disk" in without && "local" in without ? 1 : 0);
+    server.down = false;
+    await clock.advance(60_000);
+    expect(tab.status).toMatchObject({ pending: 0, volatile: 0, safeToClose: true });
+    expect(server.rows[0]?.op["instanceId"]).toBe(id);
+  },
+);
 
 test("site data cleared while the page is open: what is queued is put back, the rest fetched again", async () => {
   const { server, browser, clock } = world();
@@ -171,7 +178,9 @@ test("what is accepted, and passed on disk, is forgotten in both places", async 
   tab.list.add("p");
   await clock.advance(5000);
   expect(tab.status.pending).toBe(0);
-  expect([...browser.local.keys(), ...browser.disk.keys()].filter((key) => key.startsWith("op/"))).toEqual([]);
+  expect(
+    [...browser.local.keys(), ...browser.disk.keys()].filter((key) => key.startsWith("op/")),
+  ).toEqual([]);
 });
 
 test("close waits until the disk has what it was given, and writes the drafts first", async () => {
@@ -193,15 +202,22 @@ test("close waits until the disk has what it was given, and writes the drafts fi
 
 test("storage is the url's, the user's and the list's; no name reaches into another's", async () => {
   const scopes: string[] = [];
-  for (const [url, user] of [["http://server.example", "a/b"], ["http://server.example/a", "b"], ["http://server.example", "A/b"]] as const) {
+  for (const [url, user] of [
+    ["http://server.example", "a/b"],
+    ["http://server.example/a", "b"],
+    ["http://server.example", "A/b"],
+  ] as const) {
     const { server } = world();
     const storage = {
-      local: (scope: string) => void scopes.push(scope), disk: async (scope: string) => void scopes.push(scope),
+      local: (scope: string) => void scopes.push(scope),
+      disk: async (scope: string) => void scopes.push(scope),
       locks: (scope: string) => (scopes.push(scope), new FakeBrowser().locks({})),
     } as Options<Fields>["storage"] & object;
     await Tab.open(new FakeBrowser(), server, { url, user, storage });
   }
-  expect(scopes.filter((scope) => scope === "http%3A%2F%2Fserver.example/a%2Fb/photos")).toHaveLength(3);
+  expect(
+    scopes.filter((scope) => scope === "http%3A%2F%2Fserver.example/a%2Fb/photos"),
+  ).toHaveLength(3);
   expect(new Set(scopes).size).toBe(3);
 });
 
@@ -217,7 +233,12 @@ test("a page that is killed at any moment loses nothing that was kept", async ()
   }
   const last = await Tab.open(browser, server);
   await clock.advance(60_000);
-  expect(last.list.items.snapshot().map(({ id }) => id).sort()).toEqual([...ids].sort());
+  expect(
+    last.list.items
+      .snapshot()
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual([...ids].sort());
   expect(server.rows).toHaveLength(ids.length);
   expect(last.status.pending).toBe(0);
 });

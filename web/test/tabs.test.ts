@@ -4,14 +4,17 @@ import { leases } from "../src/writers.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, settle } from "./fakes.js";
 
 const writersIn = (browser: FakeBrowser): string[] =>
-  [...new Set([...browser.local.keys(), ...browser.disk.keys()])].filter((key) => key.startsWith("writer/"));
+  [...new Set([...browser.local.keys(), ...browser.disk.keys()])].filter((key) =>
+    key.startsWith("writer/"),
+  );
 
 test("two tabs have a writer each, and see each other through the server", async () => {
   const server = new FakeServer(new FakeClock());
   const browser = new FakeBrowser();
   const a = await Tab.open(browser, server);
   const b = await Tab.open(browser, server);
-  const one = a.list.add("from a").id, two = b.list.add("from b").id;
+  const one = a.list.add("from a").id,
+    two = b.list.add("from b").id;
   await server.clock.advance(1000);
   expect(new Set(server.rows.map(({ op }) => op.browserId)).size).toBe(2);
   expect(a.list.ids.snapshot()).toEqual(b.list.ids.snapshot());
@@ -56,7 +59,12 @@ test("two tabs that both die offline leave both queues to the next", async () =>
   a.kill();
   b.kill();
   const c = await Tab.open(browser, server);
-  expect(c.list.items.snapshot().map(({ imageId }) => imageId).sort()).toEqual(["from a", "from b"]);
+  expect(
+    c.list.items
+      .snapshot()
+      .map(({ imageId }) => imageId)
+      .sort(),
+  ).toEqual(["from a", "from b"]);
   expect(c.status.pending).toBe(2);
   server.down = false;
   await server.clock.advance(60_000);
@@ -77,7 +85,12 @@ test("a living tab takes over the queue of one that dies", async () => {
   b.kill();
   c.kill();
   await settle();
-  expect(a.list.items.snapshot().map(({ imageId }) => imageId).sort()).toEqual(["from b", "from c"]);
+  expect(
+    a.list.items
+      .snapshot()
+      .map(({ imageId }) => imageId)
+      .sort(),
+  ).toEqual(["from b", "from c"]);
   expect(a.status.pending).toBe(2);
   server.down = false;
   await server.clock.advance(60_000);
@@ -102,7 +115,12 @@ test("what a tab wrote between being found and being adopted is adopted, too", a
     return locks.take(name);
   };
   b.more = {
-    storage: { local: () => browser.localStore(b), disk: async () => browser.diskStore(), locks: () => ({ ...locks, take }), persist: async () => true },
+    storage: {
+      local: () => browser.localStore(b),
+      disk: async () => browser.diskStore(),
+      locks: () => ({ ...locks, take }),
+      persist: async () => true,
+    },
   };
   await b.start();
   expect(b.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["early", "late"]);
@@ -149,7 +167,11 @@ test("two tabs store into one disk: the later state stands, nobody goes back", a
 
 // ---- Leases: where there are no Web Locks ------------------------------------------------
 
-function leaseWorld(): { clock: FakeClock; browser: FakeBrowser; make: (name: string) => ReturnType<typeof leases> } {
+function leaseWorld(): {
+  clock: FakeClock;
+  browser: FakeBrowser;
+  make: (name: string) => ReturnType<typeof leases>;
+} {
   const clock = new FakeClock();
   const browser = new FakeBrowser();
   return { clock, browser, make: (name) => leases(browser.localStore({}), clock, () => name) };
@@ -187,7 +209,11 @@ test("of two processes that do not see each other's writes at once, one has it",
   const blind = (name: string): ReturnType<typeof leases> => {
     const local = browser.localStore({});
     const born = clock.now;
-    return leases({ ...local, get: (key) => (clock.now === born ? null : local.get(key)) }, clock, () => name);
+    return leases(
+      { ...local, get: (key) => (clock.now === born ? null : local.get(key)) },
+      clock,
+      () => name,
+    );
   };
   const takes = [blind("one"), blind("two")].map((locks) => locks.take("w"));
   await clock.advance(100);
@@ -205,12 +231,19 @@ test("what was taken away is not released", async () => {
 
 test("a page that is gone loses its lease after 30 s; one that slept notices", async () => {
   const { clock, browser, make } = leaseWorld();
-  const sleeper = leases(browser.localStore({}), { ...clock, after: (ms, due) => (ms > 1000 ? () => {} : clock.after(ms, due)) }, () => "sleeper");
+  const sleeper = leases(
+    browser.localStore({}),
+    { ...clock, after: (ms, due) => (ms > 1000 ? () => {} : clock.after(ms, due)) },
+    () => "sleeper",
+  );
   const held = await answer(clock, sleeper.take("w"));
   const waiting = make("two").wait("w", new AbortController().signal);
   await clock.advance(25_000);
   expect(held?.held()).toBe(true);
-  const mine = await answer(clock, clock.advance(20_000).then(() => waiting));
+  const mine = await answer(
+    clock,
+    clock.advance(20_000).then(() => waiting),
+  );
   expect(mine.held()).toBe(true);
   expect(held?.held()).toBe(false);
 });
@@ -227,10 +260,15 @@ test("with leases, too, a tab adopts what a dead one left, and a robbed one begi
   const browser = new FakeBrowser();
   const withLeases = (name: string): Tab => {
     const tab: Tab = new Tab(browser, server);
-    const mortal = { ...clock, after: (ms: number, due: () => void) => clock.after(ms, () => tab.alive && due()) };
+    const mortal = {
+      ...clock,
+      after: (ms: number, due: () => void) => clock.after(ms, () => tab.alive && due()),
+    };
     tab.more = {
       storage: {
-        local: () => browser.localStore(tab), disk: async () => browser.diskStore(), persist: async () => true,
+        local: () => browser.localStore(tab),
+        disk: async () => browser.diskStore(),
+        persist: async () => true,
         locks: () => leases(browser.localStore(tab), mortal, () => name),
       },
     };
@@ -248,7 +286,8 @@ test("with leases, too, a tab adopts what a dead one left, and a robbed one begi
   expect(b.list.ids.snapshot()).toEqual([one]);
 
   // b sleeps (its renewals stop), another page takes its lease, b is clicked on
-  for (const key of browser.local.keys()) if (key.startsWith("lease/")) browser.local.set(key, `thief ${clock.now + 30_000}`);
+  for (const key of browser.local.keys())
+    if (key.startsWith("lease/")) browser.local.set(key, `thief ${clock.now + 30_000}`);
   expect(b.list.add("two").written).toBe("volatile"); // until it has begun anew
   await clock.advance(1000);
   expect(b.status.volatile).toBe(0);

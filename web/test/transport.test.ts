@@ -7,7 +7,11 @@ import { FakeBrowser, FakeClock, FakePage, FakeServer, Tab, settle } from "./fak
 // ---- With an engine that is a list of things to send ------------------------------------
 
 let clock: FakeClock, server: FakeServer, page: FakePage;
-let channels: string[], connections: Connection[], answers: number[], frames: string[], problems: string[];
+let channels: string[],
+  connections: Connection[],
+  answers: number[],
+  frames: string[],
+  problems: string[];
 let authorized: number, toSend: Send[];
 let transport: Transport | undefined;
 
@@ -21,9 +25,19 @@ beforeEach(() => {
 });
 
 const text = (words: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(words);
-const pull = (timeout = 30_000): Send => ({ kind: "pull", ref: 1n, bytes: text("since=0&mark=&wait=25"), timeout });
+const pull = (timeout = 30_000): Send => ({
+  kind: "pull",
+  ref: 1n,
+  bytes: text("since=0&mark=&wait=25"),
+  timeout,
+});
 const save: Send = { kind: "save", ref: 2n, bytes: text('{"operations":[]}'), timeout: 10_000 };
-const subscribe: Send = { kind: "frame", ref: 0n, bytes: text('{"type":"SUBSCRIBE","since":0}'), timeout: 10_000 };
+const subscribe: Send = {
+  kind: "frame",
+  ref: 0n,
+  bytes: text('{"type":"SUBSCRIBE","since":0}'),
+  timeout: 10_000,
+};
 
 /** A long poll is always out; on the push channel one SUBSCRIBE is. */
 function open(more: Partial<TransportOptions> = {}): Transport {
@@ -31,8 +45,15 @@ function open(more: Partial<TransportOptions> = {}): Transport {
   let said: string | undefined;
   const made: Transport = new Transport(
     {
-      url: "http://server.example", list: "photos", token: undefined, socket: server.socket, fetch: server.fetch,
-      clock, page, random: () => 0.5, ...more,
+      url: "http://server.example",
+      list: "photos",
+      token: undefined,
+      socket: server.socket,
+      fetch: server.fetch,
+      clock,
+      page,
+      random: () => 0.5,
+      ...more,
     },
     {
       channel: (channel) => {
@@ -285,7 +306,11 @@ test("stopped means stopped: no timer, no socket, no request is left", async () 
   const [sockets, requests] = [server.protocols.length, server.requests.length];
   server.stop();
   await clock.advance(10 * 60_000);
-  expect([server.open, server.protocols.length, server.requests.length]).toEqual([0, sockets, requests]);
+  expect([server.open, server.protocols.length, server.requests.length]).toEqual([
+    0,
+    sockets,
+    requests,
+  ]);
 });
 
 // ---- With the engine ----------------------------------------------------------------------
@@ -296,7 +321,7 @@ test("every rung carries edits both ways", async () => {
   expect(tab.status).toMatchObject({ connection: "push", phase: "live" });
   const steps: [string, () => void, Connection][] = [
     ["push", () => {}, "push"],
-    ["longpoll", () => (server.sockets = "fail", server.stop()), "longpoll"],
+    ["longpoll", () => ((server.sockets = "fail"), server.stop()), "longpoll"],
     ["poll", () => (server.cutAfterMs = 5000), "poll"],
   ];
   for (const [name, change, connection] of steps) {
