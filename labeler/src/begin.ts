@@ -5,13 +5,13 @@
  */
 import { openList, type List } from "tidemark";
 import { readable } from "./readable.js";
+import { forgetUser, rememberUser, rememberedUser } from "./user.js";
 
 export const fields = ["photoNumber", "description"] as const;
 export type Field = (typeof fields)[number];
 export type Photos = List<Field>;
 
 const LIST = "selected-images";
-const USER = "labeler/user";
 
 export type Opening =
   | { readonly state: "asking" }
@@ -28,7 +28,7 @@ export function begin() {
 
 async function run(put: (opening: Opening) => void): Promise<void> {
   try {
-    await open(remembered() ?? (await askServer()), put);
+    await open((await rememberedUser()) ?? (await askServer()), put);
   } catch (error) {
     put({ state: "failed", problem: error instanceof Error ? error.message : String(error) });
   }
@@ -36,17 +36,17 @@ async function run(put: (opening: Opening) => void): Promise<void> {
 
 async function open(user: string, put: (opening: Opening) => void): Promise<void> {
   const list = await openList({ url: "", user, list: LIST, fields, warnBeforeClose: true });
-  remember(user);
   list.onProblem(({ code, kind, detail }) => {
     console.warn(`tidemark: ${kind}: ${detail}`);
     if (code === "user") void somebodyElse(list, put);
   });
+  await rememberUser(user); // before anything can be written that needs it
   put({ state: "open", user, list });
 }
 
 /** What was queued stays in this browser, under the name it was made by. */
 async function somebodyElse(list: Photos, put: (opening: Opening) => void): Promise<void> {
-  forget();
+  await forgetUser();
   put({ state: "asking" });
   await list.close();
   await run(put);
@@ -63,29 +63,5 @@ async function askServer(): Promise<string> {
       // no network, or not our server: ask again
     }
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 1000 * 2 ** tries)));
-  }
-}
-
-function remembered(): string | undefined {
-  try {
-    return localStorage.getItem(USER) ?? undefined;
-  } catch {
-    return undefined; // private: then the server is asked every time
-  }
-}
-
-function forget(): void {
-  try {
-    localStorage.removeItem(USER);
-  } catch {
-    // as above
-  }
-}
-
-function remember(user: string): void {
-  try {
-    localStorage.setItem(USER, user);
-  } catch {
-    // as above
   }
 }

@@ -1,0 +1,47 @@
+/**
+ * user.ts - the name by which the server knew us last, so that the page opens without it.
+ *
+ * It lies where the edits lie: localStorage alone loses its last seconds when the browser is
+ * killed, and then edits that are safe on disk could not be shown until the server is back.
+ */
+const NAME = "labeler";
+const KEY = "user";
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(NAME, 1);
+    opening.onupgradeneeded = () => void opening.result.createObjectStore(NAME);
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+}
+
+async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const database = await open();
+  try {
+    const transaction = database.transaction(NAME, mode, { durability: "strict" });
+    const through = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const request = work(transaction.objectStore(NAME));
+    await through;
+    return request.result;
+  } finally {
+    database.close();
+  }
+}
+
+/** undefined: never heard, or nothing can be stored here; then the server is asked. */
+export async function rememberedUser(): Promise<string | undefined> {
+  const name: unknown = await inStore("readonly", (store) => store.get(KEY)).catch(() => undefined);
+  return typeof name === "string" ? name : undefined;
+}
+
+export async function rememberUser(user: string): Promise<void> {
+  await inStore("readwrite", (store) => store.put(user, KEY)).catch(() => undefined);
+}
+
+export async function forgetUser(): Promise<void> {
+  await inStore("readwrite", (store) => store.delete(KEY)).catch(() => undefined);
+}

@@ -1,0 +1,172 @@
+// The labeler as a person uses it: what stands on the page, and what can be done there.
+import assert from "node:assert/strict";
+
+const PATIENCE_MS = 20_000;
+const PATIENCE = { timeout: PATIENCE_MS };
+
+/**
+ * Waits, in the page and frame by frame, until `expression` is true. Playwright's own
+ * waitForFunction needs eval, which the page's Content-Security-Policy rightly refuses.
+ */
+async function until(page, expression) {
+  const held = await page.evaluate(`new Promise((done) => {
+    const end = performance.now() + ${PATIENCE_MS};
+    const look = () => {
+      if (${expression}) done(true);
+      else if (performance.now() > end) done(false);
+      else requestAnimationFrame(look);
+    };
+    look();
+  })`);
+  assert.ok(held, "it did not come");
+}
+
+/** In the page: what is shown, in order. */
+const shownRows = () =>
+  [...document.querySelectorAll("[data-testid=row]")].map((row) => ({
+    id: row.dataset.id,
+    image: row.dataset.imageId,
+    photoNumber: row.querySelector("[data-testid=photoNumber]").value,
+    description: row.querySelector("[data-testid=description]").value,
+    receipt: row.querySelector("[data-testid=receipt]").dataset.receipt,
+  }));
+
+export class Labeler {
+  /** A page of this context on this server, opened and showing the list. */
+  static async open(context, url) {
+    const labeler = new Labeler(await context.newPage());
+    labeler.page.on("pageerror", (error) => labeler.errors.push(error.message));
+    labeler.page.on("console", (message) => {
+      if (/Content.Security.Policy|Trusted/i.test(message.text())) labeler.errors.push(message.text());
+    });
+    await labeler.page.goto(url);
+    await labeler.ready();
+    return labeler;
+  }
+
+  errors = [];
+
+  constructor(page) {
+    this.page = page;
+  }
+
+  async ready() {
+    await this.page.getByTestId("rows").waitFor({ state: "attached", ...PATIENCE });
+    await this.page.getByTestId("photo").first().waitFor(PATIENCE);
+  }
+
+  async reload() {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  /** Closes the tab without a farewell: no handler of the page is asked. */
+  async close() {
+    await this.page.close({ runBeforeUnload: false });
+  }
+
+  rows() {
+    return this.page.evaluate(shownRows);
+  }
+
+  /** Adds the catalogue's n-th photo, and waits until it is shown. Returns its row's id. */
+  async add(n = 0) {
+    const before = new Set((await this.rows()).map(({ id }) => id));
+    await this.page.getByTestId("photo").nth(n).click();
+    await this.sees("one row more", (rows, count) => rows.length === count, before.size + 1);
+    return (await this.rows()).find(({ id }) => !before.has(id)).id;
+  }
+
+  row(id) {
+    return this.page.locator(`[data-testid=row][data-id="${id}"]`);
+  }
+
+  field(id, name) {
+    return this.row(id).getByTestId(name);
+  }
+
+  /** Types like a person, and leaves the field. */
+  async write(id, name, text) {
+    const input = this.field(id, name);
+    await input.click();
+    await input.fill(text);
+    await input.blur();
+  }
+
+  async remove(id) {
+    await this.row(id).getByTestId("remove").click();
+    await this.sees("the row go", (rows, gone) => !rows.some((row) => row.id === gone), id);
+  }
+
+  async turn() {
+    await this.page.getByTestId("sort").click();
+  }
+
+  sort() {
+    return this.page.getByTestId("sort").getAttribute("data-sort");
+  }
+
+  /** Waits until `holds(rows, wanted)` is true of what is shown. */
+  async sees(what, holds, wanted = null) {
+    try {
+      await until(this.page, `(${holds})((${shownRows})(), ${JSON.stringify(wanted)})`);
+    } catch (error) {
+      const shown = JSON.stringify(await this.rows().catch(() => "nothing"));
+      const status = await this.status().catch(() => undefined);
+      throw new Error(`waited for: ${what}; shown is ${shown}, ${JSON.stringify(status)}`, { cause: error });
+    }
+  }
+
+  /** Waits until one field shows this text. */
+  seesText(id, name, text) {
+    const holds = (rows, [row, field, value]) => rows.some((one) => one.id === row && one[field] === value);
+    return this.sees(`${name} "${text}"`, holds, [id, name, text]);
+  }
+
+  /** Waits until these rows, and no others, are shown. */
+  seesOnly(...ids) {
+    const holds = (rows, all) => rows.length === all.length && rows.every(({ id }) => all.includes(id));
+    return this.sees(`the rows ${ids.join(", ")} alone`, holds, ids);
+  }
+
+  status() {
+    return this.page.getByTestId("status").evaluate(({ dataset }) => ({ ...dataset }));
+  }
+
+  /** Waits until the status line's data has these values. */
+  async says(wanted) {
+    try {
+      const line = `document.querySelector("[data-testid=status]")?.dataset ?? {}`;
+      const holds = (data, values) => Object.entries(values).every(([name, value]) => data[name] === value);
+      await until(this.page, `(${holds})(${line}, ${JSON.stringify(wanted)})`);
+    } catch (error) {
+      throw new Error(`waited for ${JSON.stringify(wanted)}; the page says ${JSON.stringify(await this.status())}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Everything made here is on the server. */
+  saved() {
+    return this.says({ pending: "0", safe: "true" });
+  }
+}
+
+/** All of these pages show the same rows, in the same order, and the same direction. */
+export async function same(...labelers) {
+  const [first, ...others] = labelers;
+  await Promise.all(labelers.map((one) => one.saved()));
+  const bare = (rows) => rows.map(({ receipt: _, ...row }) => row);
+  const rows = bare(await first.rows());
+  const sort = await first.sort();
+  for (const other of others) {
+    const equal = (shown, wanted) => {
+      const all = shown.map(({ id, image, photoNumber, description }) => ({ id, image, photoNumber, description }));
+      return JSON.stringify(all) === JSON.stringify(wanted);
+    };
+    await other.sees(`the same as the first: ${JSON.stringify(rows)}`, equal, rows);
+    assert.equal(await other.sort(), sort);
+  }
+  for (const { errors } of labelers) assert.deepEqual(errors, []);
+  return rows;
+}
