@@ -59,9 +59,8 @@ const Row = memo(function Row({ id, list, photos, losses }: Shared & { id: Id })
 type FieldProps = { id: Id; list: Photos; losses: Losses; field: Field; label: string };
 
 function TextField({ id, list, losses, field, label }: FieldProps) {
-  const item = list.item(id).snapshot();
   const { props, problem } = useDraft(list, id, field, {
-    gone: (text) => losses.unplaced(item, field, text),
+    gone: (text) => losses.unplaced(id, field, text),
   });
   return (
     <label className={field}>

@@ -3,7 +3,7 @@
  * under them, texts that found no place. Nothing is lost quietly: each is shown until it is
  * restored, as a new edit, or dismissed.
  */
-import type { Item, Readable } from "tidemark";
+import type { Id, Item, Readable } from "tidemark";
 import type { Field, Photos } from "./begin.js";
 import { readable } from "./readable.js";
 
@@ -23,7 +23,7 @@ const quoted = (value: string | null | undefined): string => (value ? `“${valu
 export type Losses = Readable<readonly Loss[]> & {
   dismiss(key: number): void;
   /** A text that was being typed when its item was removed. */
-  unplaced(item: Item<Field> | undefined, field: Field, text: string): void;
+  unplaced(id: Id, field: Field, text: string): void;
 };
 
 export function watchLosses(list: Photos): Losses {
@@ -35,6 +35,8 @@ export function watchLosses(list: Photos): Losses {
     before = now;
     now = list.items.snapshot();
   });
+  const lately = (id: Id): Item<Field> | undefined =>
+    [...now, ...before].find((item) => item.id === id);
   const dismiss = (key: number): void =>
     losses.put(losses.snapshot().filter((loss) => loss.key !== key));
   const add = (says: string, restore: (() => void) | undefined): void => {
@@ -66,7 +68,7 @@ export function watchLosses(list: Photos): Losses {
         () => void list.setSort(superseded.mine),
       );
     }
-    const item = [...now, ...before].find(({ id }) => id === superseded.item);
+    const item = lately(superseded.item);
     if (superseded.kind === "removed") {
       const text = item && (item.description || item.photoNumber);
       const what = text ? `A photo (${quoted(text)})` : "A photo";
@@ -84,10 +86,12 @@ export function watchLosses(list: Photos): Losses {
     snapshot: losses.snapshot,
     subscribe: losses.subscribe,
     dismiss,
-    unplaced: (item, field, text) =>
+    unplaced(id, field, text) {
+      const item = lately(id);
       add(
         `The photo was removed while you typed its ${words[field]} ${quoted(text)}.`,
         item && (() => again(item, { [field]: text })),
-      ),
+      );
+    },
   };
 }

@@ -39,6 +39,8 @@ type Edit =
   | { type: "DELETE"; instanceId: Id }
   | { type: "SORT_CHANGE"; sort: Direction };
 
+/** What is kept of the problems that nobody has listened for yet. */
+const UNHEARD_MAX = 20;
 const noReceipts: ReadonlyMap<Id, Receipt> = new Map();
 
 /** Opens a list: from what this browser has stored, network or not. */
@@ -64,6 +66,7 @@ class TidemarkList<F extends string> implements List<F> {
   readonly #deadLetters = new Cell<readonly DeadLetter<F>[]>(Object.freeze([]));
   readonly #superseded = new Listeners<Superseded<F>>();
   readonly #problems = new Listeners<Problem>();
+  readonly #unheard: Problem[] = []; // said before anybody listened: while opening, say
   readonly #ended = new Listeners(); // those who wait in flush
   readonly #drafts = new Set<() => void>();
   /** Said when the change that brought them is whole. */
@@ -92,7 +95,6 @@ class TidemarkList<F extends string> implements List<F> {
   readonly status: Readable<Status> = this.#status;
   readonly deadLetters: Readable<readonly DeadLetter<F>[]> = this.#deadLetters;
   readonly onSuperseded = this.#superseded.add;
-  readonly onProblem = this.#problems.add;
 
   constructor(options: Checked<F>) {
     this.#options = options;
@@ -105,6 +107,12 @@ class TidemarkList<F extends string> implements List<F> {
 
   item(id: Id): Readable<Item<F> | undefined> {
     return this.#view.item(id);
+  }
+
+  onProblem(listener: (problem: Problem) => void): () => void {
+    const out = this.#problems.add(listener);
+    this.#unheard.splice(0).forEach((problem) => this.#problems.tell(problem));
+    return out;
   }
 
   receipt(id: Id): Readable<Receipt | undefined> {
@@ -430,7 +438,10 @@ class TidemarkList<F extends string> implements List<F> {
 
   #say(kind: Problem["kind"], detail: string, code: string = kind): void {
     const problem = Object.freeze({ kind, code, detail });
-    this.#news.push(() => this.#problems.tell(problem));
+    this.#news.push(() => {
+      if (this.#problems.size > 0) this.#problems.tell(problem);
+      else if (this.#unheard.length < UNHEARD_MAX) this.#unheard.push(problem);
+    });
   }
 
   /** One call of the engine, with all that it brought, is over. */

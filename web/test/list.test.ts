@@ -196,6 +196,30 @@ test("names of fields are checked, if they were given", async () => {
   );
 });
 
+test("a typo in a field's name does not compile", async () => {
+  const { list } = await offline();
+  const { id } = list.add("p", { photoNumber: "1" });
+  // @ts-expect-error -- no such field
+  list.update(id, { photonumber: "1" });
+  // @ts-expect-error -- nor in an item
+  expect(list.item(id).snapshot()?.photonumber).toBe("1"); // loose at run time: no `fields`
+  // @ts-expect-error -- cleared is null; undefined would mean "as it was"
+  list.update(id, { photoNumber: "2", description: undefined });
+});
+
+test("a server that takes the token for somebody else's is a problem with a name", async () => {
+  const server = new FakeServer(new FakeClock(), "ann");
+  const tab = await Tab.open(new FakeBrowser(), server, { user: "eve" });
+  const codes: string[] = [];
+  tab.list.onProblem(({ code }) => codes.push(code));
+  await server.clock.advance(1000);
+  expect(codes).toEqual(["user"]);
+  tab.list.add("p");
+  await server.clock.advance(60_000);
+  expect(server.rows).toEqual([]); // kept here, and sent to nobody's list
+  expect(tab.status.pending).toBe(1);
+});
+
 test.each([
   [{ list: "Photos" }, /a list's name/],
   [{ list: "" }, /a list's name/],

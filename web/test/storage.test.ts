@@ -136,6 +136,30 @@ test("site data cleared while the page is open: what is queued is put back, the 
   expect(next.list.items.snapshot()).toHaveLength(3);
 });
 
+test("a stored record that cannot be read is told, and costs nothing else", async () => {
+  const { server, browser, clock } = world();
+  server.down = true;
+  const dead = await Tab.open(browser, server);
+  const { id } = dead.list.add("kept");
+  dead.list.add("damaged");
+  await settle();
+  dead.kill();
+  const [damaged = ""] = [...browser.local].find(([, text]) => text.includes("damaged")) ?? [];
+  browser.local.set(damaged, "{");
+  browser.disk.set(damaged, '{"writer":');
+  const tab = await Tab.open(browser, server);
+  const told: string[] = [];
+  tab.list.onProblem(({ kind, detail }) => told.push(`${kind}: ${detail}`));
+  expect(told.join()).toContain(`damage: the stored record ${damaged}`);
+  expect(tab.list.ids.snapshot()).toEqual([id]);
+  server.down = false;
+  await clock.advance(60_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["kept"]);
+  expect(tab.list.add("after").written).toBe("ok");
+  await clock.advance(60_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(["kept", "after"]);
+});
+
 test("cleared, too: what was taken over from a dead tab is put back", async () => {
   const { server, browser, clock } = world();
   server.down = true;
