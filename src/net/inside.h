@@ -80,7 +80,8 @@ typedef struct tm_peer {
     uint64_t heard_ms;    // when its last byte came
     uint64_t since_ms;    // HTTP: idle since; ENDING: ending since
     uint64_t drained_ms;  // when the kernel last took something
-    uint32_t unsent_seen; // libuv's own queue at that look
+    size_t slice;         // bytes of the uv_write under way
+    uint32_t unsent_seen; // what of them libuv still had at the last look
     uint8_t state;
     bool flushing; // in the list
     bool writing;  // a uv_write is under way

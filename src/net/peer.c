@@ -303,6 +303,7 @@ static void send_later(tm_peer *peer) {
         return;
     }
     peer->writing = true;
+    peer->slice = one->bytes;
     peer->unsent_seen =
         (uint32_t)uv_stream_get_write_queue_size((uv_stream_t *)&peer->tcp);
 }
@@ -346,7 +347,8 @@ void tm_peer_flush_all(tm_server *server) {
 static uint64_t due_of(const tm_peer *peer) {
     const tm_server_limits *limits = &peer->server->limits;
     uint64_t due = UINT64_MAX, other = UINT64_MAX;
-    if (peer->out.bytes > 0) due = peer->drained_ms + limits->drain_ms;
+    if (peer->out.bytes > 0 && !peer->hasty)
+        due = peer->drained_ms + limits->drain_ms;
     switch ((tm_peer_state)peer->state) {
     case TM_PEER_HTTP:
         other = tm_http_due(peer);
@@ -385,7 +387,7 @@ static bool is_stuck(tm_peer *peer, uint64_t now) {
 
 void tm_peer_look(tm_peer *peer) {
     uint64_t now = now_ms(peer);
-    if (peer->out.bytes > 0 && is_stuck(peer, now)) {
+    if (peer->out.bytes > 0 && !peer->hasty && is_stuck(peer, now)) {
         peer->server->counts.stuck++;
         if (peer->state == TM_PEER_SOCKET) {
             tm_socket_stuck(peer);

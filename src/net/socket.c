@@ -56,10 +56,7 @@ void tm_socket_close(tm_peer *peer, uint16_t code, const char *reason) {
 void tm_socket_stuck(tm_peer *peer) {
     // What libuv has, or the kernel a part of, must stay: the frame after it would be
     // garbage otherwise. All else gives way to the close.
-    size_t keep = peer->writing
-                      ? uv_stream_get_write_queue_size((uv_stream_t *)&peer->tcp)
-                  : tm_out_begun(&peer->out) ? 1
-                                             : 0;
+    size_t keep = peer->writing ? peer->slice : tm_out_begun(&peer->out) ? 1 : 0;
     tm_out_cut(&peer->server->pool, &peer->out, keep);
     peer->hasty = true;
     tm_socket_close(peer, TM_WS_TRY_LATER, "nothing was read for too long");

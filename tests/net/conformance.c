@@ -1,0 +1,353 @@
+// conformance.c - see conformance.h.
+#include "conformance.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const row conformance[] = {
+    // 1 Framing
+    {"1.1.1", "text", "text"},
+    {"1.1.2", "text=*125", "text=*125"},
+    {"1.1.3", "text=*126", "text=*126"},
+    {"1.1.4", "text=*127", "text=*127"},
+    {"1.1.5", "text=*128", "text=*128"},
+    {"1.1.6", "text=*65535", "text=*65535"},
+    {"1.1.7", "text=*65536", "text=*65536"},
+    {"1.1.8", "text=*65536", "text=*65536"}, // in runs of 997, as all are
+    {"1.2.1", "bin", "bin"},
+    {"1.2.2", "bin=x00fe+*123", "bin=x00fe+*123"},
+    {"1.2.3", "bin=xfe+*125", "bin=xfe+*125"},
+    {"1.2.4", "bin=xfe+*126", "bin=xfe+*126"},
+    {"1.2.5", "bin=xfe+*127", "bin=xfe+*127"},
+    {"1.2.6", "bin=xfe+*65534", "bin=xfe+*65534"},
+    {"1.2.7", "bin=xfe+*65535", "bin=xfe+*65535"},
+    {"1.2.8", "bin=xfe+*65535", "bin=xfe+*65535"},
+    // 2 Pings and pongs
+    {"2.1", "ping", "ping"},
+    {"2.2", "ping='Hello, world!'", "ping='Hello, world!'"},
+    {"2.3", "ping=x00fffefdfcfb00ff", "ping=x00fffefdfcfb00ff"},
+    {"2.4", "ping=xfe+*124", "ping=xfe+*124"},
+    {"2.5", "ping=xfe+*125", "fail=c1002"},
+    {"2.6", "ping=xfe+*124", "ping=xfe+*124"},
+    {"2.7", "pong", "pong"},
+    {"2.8", "pong='unsolicited pong payload'", "pong='unsolicited pong payload'"},
+    {"2.9", "pong='unsolicited pong payload' ping='ping payload'",
+     "pong='unsolicited pong payload' ping='ping payload'"},
+    {"2.10",
+     "ping='0' ping='1' ping='2' ping='3' ping='4' ping='5' ping='6' ping='7' "
+     "ping='8' ping='9'",
+     "ping='0' ping='1' ping='2' ping='3' ping='4' ping='5' ping='6' ping='7' "
+     "ping='8' ping='9'"},
+    {"2.11",
+     "ping='p-0' ping='p-1' ping='p-2' ping='p-3' ping='p-4' ping='p-5' ping='p-6' "
+     "ping='p-7' ping='p-8' ping='p-9'",
+     "ping='p-0' ping='p-1' ping='p-2' ping='p-3' ping='p-4' ping='p-5' ping='p-6' "
+     "ping='p-7' ping='p-8' ping='p-9'"},
+    // 3 Reserved bits
+    {"3.1", "text/1='Hello, world!'", "fail=c1002"},
+    {"3.2", "text='Hello, world!' text/2='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"3.3", "text='Hello, world!' text/3='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"3.4", "text='Hello, world!' text/4='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"3.5", "bin/5=x00ff00ff00ff00ff", "fail=c1002"},
+    {"3.6", "ping/6='Hello, world!'", "fail=c1002"},
+    {"3.7", "close/7=c1000", "fail=c1002"},
+    // 4 Opcodes
+    {"4.1.1", "op3", "fail=c1002"},
+    {"4.1.2", "op4='reserved opcode payload'", "fail=c1002"},
+    {"4.1.3", "text='Hello, world!' op5 ping", "text='Hello, world!' fail=c1002"},
+    {"4.1.4", "text='Hello, world!' op6='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"4.1.5", "text='Hello, world!' op7='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"4.2.1", "op11", "fail=c1002"},
+    {"4.2.2", "op12='reserved opcode payload'", "fail=c1002"},
+    {"4.2.3", "text='Hello, world!' op13 ping", "text='Hello, world!' fail=c1002"},
+    {"4.2.4", "text='Hello, world!' op14='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    {"4.2.5", "text='Hello, world!' op15='Hello, world!' ping",
+     "text='Hello, world!' fail=c1002"},
+    // 5 Fragmentation
+    {"5.1", "ping-='fragment1' cont='fragment2'", "fail=c1002"},
+    {"5.2", "pong-='fragment1' cont='fragment2'", "fail=c1002"},
+    {"5.3", "text-='fragment1' cont='fragment2'", "text='fragment1fragment2'"},
+    {"5.4", "text-='fragment1' cont='fragment2'", "text='fragment1fragment2'"},
+    {"5.5", "text-='fragment1' cont='fragment2'", "text='fragment1fragment2'"},
+    {"5.6", "text-='fragment1' ping='ping payload' cont='fragment2'",
+     "ping='ping payload' text='fragment1fragment2'"},
+    {"5.7", "text-='fragment1' ping='ping payload' cont='fragment2'",
+     "ping='ping payload' text='fragment1fragment2'"},
+    {"5.8", "text-='fragment1' ping='ping payload' cont='fragment2'",
+     "ping='ping payload' text='fragment1fragment2'"},
+    {"5.9", "cont='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.10", "cont='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.11", "cont='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.12", "cont-='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.13", "cont-='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.14", "cont-='non-continuation payload' text='Hello, world!'", "fail=c1002"},
+    {"5.15",
+     "text-='fragment1' cont='fragment2' cont-='fragment3' text='fragment4'",
+     "text='fragment1fragment2' fail=c1002"},
+    {"5.16",
+     "cont-='fragment1' text-='fragment2' cont='fragment3' cont-='fragment4' "
+     "text-='fragment5' cont='fragment6'",
+     "fail=c1002"},
+    {"5.17",
+     "cont='fragment1' text-='fragment2' cont='fragment3' cont='fragment4' "
+     "text-='fragment5' cont='fragment6'",
+     "fail=c1002"},
+    {"5.18", "text-='fragment1' text='fragment2'", "fail=c1002"},
+    {"5.19",
+     "text-='fragment1' cont-='fragment2' ping='pongme 1!' cont-='fragment3' "
+     "cont-='fragment4' ping='pongme 2!' cont='fragment5'",
+     "ping='pongme 1!' ping='pongme 2!' "
+     "text='fragment1fragment2fragment3fragment4fragment5'"},
+    {"5.20",
+     "text-='fragment1' cont-='fragment2' ping='pongme 1!' cont-='fragment3' "
+     "cont-='fragment4' ping='pongme 2!' cont='fragment5'",
+     "ping='pongme 1!' ping='pongme 2!' "
+     "text='fragment1fragment2fragment3fragment4fragment5'"},
+    // 6 UTF-8, 6.5 to 6.23 from the vectors below
+    {"6.1.1", "text", "text"},
+    {"6.1.2", "text- cont- cont", "text"},
+    {"6.1.3", "text- cont-='middle frame payload' cont",
+     "text='middle frame payload'"},
+    {"6.2.1", "text='Hello-'+xc2b540c39fc3b6c3a4c3bcc3a0c3a1+'-UTF-8!!'",
+     "text='Hello-'+xc2b540c39fc3b6c3a4c3bcc3a0c3a1+'-UTF-8!!'"},
+    {"6.2.2", "text-='Hello-'+xc2b540c39fc3b6c3a4 cont=xc3bcc3a0c3a1+'-UTF-8!!'",
+     "text='Hello-'+xc2b540c39fc3b6c3a4c3bcc3a0c3a1+'-UTF-8!!'"},
+    {"6.2.3",
+     "text-='H' cont-=xc2 cont-=xb5 cont-=x40 cont-=xc3 cont-=x9f cont-=xc3 "
+     "cont-=xb6 cont='!'",
+     "text='H'+xc2b540c39fc3b6+'!'"},
+    {"6.2.4",
+     "text-=xce cont-=xba cont-=xe1 cont-=xbd cont-=xb9 cont-=xcf cont-=x83 "
+     "cont-=xce cont-=xbc cont-=xce cont-=xb5 cont",
+     "text=xcebae1bdb9cf83cebcceb5"},
+    {"6.3.1", "text=xcebae1bdb9cf83cebcceb5eda080656469746564", "fail=c1007"},
+    {"6.3.2",
+     "text-=xce cont-=xba cont-=xe1 cont-=xbd cont-=xb9 cont-=xcf cont-=x83 "
+     "cont-=xce cont-=xbc cont-=xce cont-=xb5 cont-=xed cont-=xa0 cont-=x80 "
+     "cont-=x65 cont=x64",
+     "fail=c1007"},
+    {"6.4.1", "text-=xcebae1bdb9cf83cebcceb5 cont-=xf4908080 cont=x656469746564",
+     "fail=c1007"},
+    {"6.4.2", "text-=xcebae1bdb9cf83cebcceb5f4 cont-=x90 cont=x8080656469746564",
+     "fail=c1007"},
+    {"6.4.3", "text=xcebae1bdb9cf83cebcceb5f4908080656469746564", "fail=c1007"},
+    {"6.4.4", "text=xcebae1bdb9cf83cebcceb5f4908080656469746564", "fail=c1007"},
+    // 7 Closing
+    {"7.1.1", "text='Hello World!' close=c1000", "text='Hello World!' close=c1000"},
+    {"7.1.2", "close=c1000 close=c1000", "close=c1000"},
+    {"7.1.3", "close=c1000 ping", "close=c1000"},
+    {"7.1.4", "close=c1000 text='Hello World!'", "close=c1000"},
+    {"7.1.5", "text-='fragment1' close=c1000 cont='fragment2'", "close=c1000"},
+    {"7.1.6", "text=*262144 text='Hello World!' close=c1000 ping",
+     "text=*262144 text='Hello World!' close=c1000"},
+    {"7.3.1", "close", "close"},
+    {"7.3.2", "close='a'", "fail=c1002"},
+    {"7.3.3", "close=c1000", "close=c1000"},
+    {"7.3.4", "close=c1000+'Hello World!'", "close=c1000+'Hello World!'"},
+    {"7.3.5", "close=c1000+*123", "close=c1000+*123"},
+    {"7.3.6", "close=c1000+*124", "fail=c1002"},
+    {"7.5.1", "close=c1000+xcebae1bdb9cf83cebcceb5eda080656469746564",
+     "fail=c1007"},
+    {"7.7.1", "close=c1000", "close=c1000"},
+    {"7.7.2", "close=c1001", "close=c1001"},
+    {"7.7.3", "close=c1002", "close=c1002"},
+    {"7.7.4", "close=c1003", "close=c1003"},
+    {"7.7.5", "close=c1007", "close=c1007"},
+    {"7.7.6", "close=c1008", "close=c1008"},
+    {"7.7.7", "close=c1009", "close=c1009"},
+    {"7.7.8", "close=c1010", "close=c1010"},
+    {"7.7.9", "close=c1011", "close=c1011"},
+    {"7.7.10", "close=c3000", "close=c3000"},
+    {"7.7.11", "close=c3999", "close=c3999"},
+    {"7.7.12", "close=c4000", "close=c4000"},
+    {"7.7.13", "close=c4999", "close=c4999"},
+    {"7.9.1", "close=c0", "fail=c1002"},
+    {"7.9.2", "close=c999", "fail=c1002"},
+    {"7.9.3", "close=c1004", "fail=c1002"},
+    {"7.9.4", "close=c1005", "fail=c1002"},
+    {"7.9.5", "close=c1006", "fail=c1002"},
+    {"7.9.6", "close=c1016", "fail=c1002"},
+    {"7.9.7", "close=c1100", "fail=c1002"},
+    {"7.9.8", "close=c2000", "fail=c1002"},
+    {"7.9.9", "close=c2999", "fail=c1002"},
+    {"7.13.1", "close=c5000", "fail=c1002"},
+    {"7.13.2", "close=c65535", "fail=c1002"},
+};
+
+const size_t conformance_count = sizeof conformance / sizeof conformance[0];
+
+// After Markus Kuhn's UTF-8 decoder stress test.
+const vector vectors[] = {
+    // correct text
+    {"6.5.1", "68656c6c6f24776f726c64", true, 0, 0, ""},
+    {"6.5.2", "68656c6c6fc2a2776f726c64", true, 0, 0, ""},
+    {"6.5.3", "68656c6c6fe282ac776f726c64", true, 0, 0, ""},
+    {"6.5.4", "68656c6c6ff0a4ada2776f726c64", true, 0, 0, ""},
+    {"6.5.5", "cebae1bdb9cf83cebcceb5", true, 0, 0, ""},
+    // all prefixes of it
+    {"6.6.1", "ce", false, 0, 0, ""},
+    {"6.6.2", "ceba", true, 0, 0, ""},
+    {"6.6.3", "cebae1", false, 0, 0, ""},
+    {"6.6.4", "cebae1bd", false, 0, 0, ""},
+    {"6.6.5", "cebae1bdb9", true, 0, 0, ""},
+    {"6.6.6", "cebae1bdb9cf", false, 0, 0, ""},
+    {"6.6.7", "cebae1bdb9cf83", true, 0, 0, ""},
+    {"6.6.8", "cebae1bdb9cf83ce", false, 0, 0, ""},
+    {"6.6.9", "cebae1bdb9cf83cebc", true, 0, 0, ""},
+    {"6.6.10", "cebae1bdb9cf83cebcce", false, 0, 0, ""},
+    {"6.6.11", "cebae1bdb9cf83cebcceb5", true, 0, 0, ""},
+    // the first sequence of each length
+    {"6.7.1", "00", true, 0, 0, ""},
+    {"6.7.2", "c280", true, 0, 0, ""},
+    {"6.7.3", "e0a080", true, 0, 0, ""},
+    {"6.7.4", "f0908080", true, 0, 0, ""},
+    {"6.8.1", "f888808080", false, 0, 0, ""},
+    {"6.8.2", "fc8480808080", false, 0, 0, ""},
+    // the last of each
+    {"6.9.1", "7f", true, 0, 0, ""},
+    {"6.9.2", "dfbf", true, 0, 0, ""},
+    {"6.9.3", "efbfbf", true, 0, 0, ""},
+    {"6.9.4", "f48fbfbf", true, 0, 0, ""},
+    {"6.10.1", "f7bfbfbf", false, 0, 0, ""},
+    {"6.10.2", "fbbfbfbfbf", false, 0, 0, ""},
+    {"6.10.3", "fdbfbfbfbfbf", false, 0, 0, ""},
+    // other boundaries
+    {"6.11.1", "ed9fbf", true, 0, 0, ""},
+    {"6.11.2", "ee8080", true, 0, 0, ""},
+    {"6.11.3", "efbfbd", true, 0, 0, ""},
+    {"6.11.4", "f48fbfbf", true, 0, 0, ""},
+    {"6.11.5", "f4908080", false, 0, 0, ""},
+    // stray continuation bytes
+    {"6.12.1", "80", false, 0, 0, ""},
+    {"6.12.2", "bf", false, 0, 0, ""},
+    {"6.12.3", "80bf", false, 0, 0, ""},
+    {"6.12.4", "80bf80", false, 0, 0, ""},
+    {"6.12.5", "80bf80bf", false, 0, 0, ""},
+    {"6.12.6", "80bf80bf80", false, 0, 0, ""},
+    {"6.12.7", "80bf80bf80bf", false, 0, 0, ""},
+    {"6.12.8", "", false, 0x80, 0xbe, ""},
+    // lonely lead bytes
+    {"6.13.1", "", false, 0xc0, 0xde, " "},
+    {"6.13.2", "", false, 0xe0, 0xee, " "},
+    {"6.13.3", "", false, 0xf0, 0xf6, " "},
+    {"6.13.4", "", false, 0xf8, 0xfa, " "},
+    {"6.13.5", "", false, 0xfc, 0xfc, " "},
+    // the last continuation byte is missing
+    {"6.14.1", "c0", false, 0, 0, ""},
+    {"6.14.2", "e080", false, 0, 0, ""},
+    {"6.14.3", "f08080", false, 0, 0, ""},
+    {"6.14.4", "f8808080", false, 0, 0, ""},
+    {"6.14.5", "fc80808080", false, 0, 0, ""},
+    {"6.14.6", "df", false, 0, 0, ""},
+    {"6.14.7", "efbf", false, 0, 0, ""},
+    {"6.14.8", "f7bfbf", false, 0, 0, ""},
+    {"6.14.9", "fbbfbfbf", false, 0, 0, ""},
+    {"6.14.10", "fdbfbfbfbf", false, 0, 0, ""},
+    {"6.15.1", "c0e080f08080f8808080fc80808080dfefbff7bfbffbbfbfbffdbfbfbfbf",
+     false, 0, 0, ""},
+    // impossible bytes
+    {"6.16.1", "fe", false, 0, 0, ""},
+    {"6.16.2", "ff", false, 0, 0, ""},
+    {"6.16.3", "fefeffff", false, 0, 0, ""},
+    // overlong
+    {"6.17.1", "c0af", false, 0, 0, ""},
+    {"6.17.2", "e080af", false, 0, 0, ""},
+    {"6.17.3", "f08080af", false, 0, 0, ""},
+    {"6.17.4", "f8808080af", false, 0, 0, ""},
+    {"6.17.5", "fc80808080af", false, 0, 0, ""},
+    {"6.18.1", "c1bf", false, 0, 0, ""},
+    {"6.18.2", "e09fbf", false, 0, 0, ""},
+    {"6.18.3", "f08fbfbf", false, 0, 0, ""},
+    {"6.18.4", "f887bfbfbf", false, 0, 0, ""},
+    {"6.18.5", "fc83bfbfbfbf", false, 0, 0, ""},
+    {"6.19.1", "c080", false, 0, 0, ""},
+    {"6.19.2", "e08080", false, 0, 0, ""},
+    {"6.19.3", "f0808080", false, 0, 0, ""},
+    {"6.19.4", "f880808080", false, 0, 0, ""},
+    {"6.19.5", "fc8080808080", false, 0, 0, ""},
+    // surrogates, alone and in pairs
+    {"6.20.1", "eda080", false, 0, 0, ""},
+    {"6.20.2", "edadbf", false, 0, 0, ""},
+    {"6.20.3", "edae80", false, 0, 0, ""},
+    {"6.20.4", "edafbf", false, 0, 0, ""},
+    {"6.20.5", "edb080", false, 0, 0, ""},
+    {"6.20.6", "edbe80", false, 0, 0, ""},
+    {"6.20.7", "edbfbf", false, 0, 0, ""},
+    {"6.21.1", "eda080edb080", false, 0, 0, ""},
+    {"6.21.2", "eda080edbfbf", false, 0, 0, ""},
+    {"6.21.3", "edadbfedb080", false, 0, 0, ""},
+    {"6.21.4", "edadbfedbfbf", false, 0, 0, ""},
+    {"6.21.5", "edae80edb080", false, 0, 0, ""},
+    {"6.21.6", "edae80edbfbf", false, 0, 0, ""},
+    {"6.21.7", "edafbfedb080", false, 0, 0, ""},
+    {"6.21.8", "edafbfedbfbf", false, 0, 0, ""},
+    // code points that are no characters, and are valid
+    {"6.22.1", "efbfbe", true, 0, 0, ""},
+    {"6.22.2", "efbfbf", true, 0, 0, ""},
+    {"6.22.3", "f09fbfbe", true, 0, 0, ""},
+    {"6.22.4", "f09fbfbf", true, 0, 0, ""},
+    {"6.22.5", "f0afbfbe", true, 0, 0, ""},
+    {"6.22.6", "f0afbfbf", true, 0, 0, ""},
+    {"6.22.7", "f0bfbfbe", true, 0, 0, ""},
+    {"6.22.8", "f0bfbfbf", true, 0, 0, ""},
+    {"6.22.9", "f18fbfbe", true, 0, 0, ""},
+    {"6.22.10", "f18fbfbf", true, 0, 0, ""},
+    {"6.22.11", "f19fbfbe", true, 0, 0, ""},
+    {"6.22.12", "f19fbfbf", true, 0, 0, ""},
+    {"6.22.13", "f1afbfbe", true, 0, 0, ""},
+    {"6.22.14", "f1afbfbf", true, 0, 0, ""},
+    {"6.22.15", "f1bfbfbe", true, 0, 0, ""},
+    {"6.22.16", "f1bfbfbf", true, 0, 0, ""},
+    {"6.22.17", "f28fbfbe", true, 0, 0, ""},
+    {"6.22.18", "f28fbfbf", true, 0, 0, ""},
+    {"6.22.19", "f29fbfbe", true, 0, 0, ""},
+    {"6.22.20", "f29fbfbf", true, 0, 0, ""},
+    {"6.22.21", "f2afbfbe", true, 0, 0, ""},
+    {"6.22.22", "f2afbfbf", true, 0, 0, ""},
+    {"6.22.23", "f2bfbfbe", true, 0, 0, ""},
+    {"6.22.24", "f2bfbfbf", true, 0, 0, ""},
+    {"6.22.25", "f38fbfbe", true, 0, 0, ""},
+    {"6.22.26", "f38fbfbf", true, 0, 0, ""},
+    {"6.22.27", "f39fbfbe", true, 0, 0, ""},
+    {"6.22.28", "f39fbfbf", true, 0, 0, ""},
+    {"6.22.29", "f3afbfbe", true, 0, 0, ""},
+    {"6.22.30", "f3afbfbf", true, 0, 0, ""},
+    {"6.22.31", "f3bfbfbe", true, 0, 0, ""},
+    {"6.22.32", "f3bfbfbf", true, 0, 0, ""},
+    {"6.22.33", "f48fbfbe", true, 0, 0, ""},
+    {"6.22.34", "f48fbfbf", true, 0, 0, ""},
+    // specials
+    {"6.23.1", "efbfb9", true, 0, 0, ""},
+    {"6.23.2", "efbfba", true, 0, 0, ""},
+    {"6.23.3", "efbfbb", true, 0, 0, ""},
+    {"6.23.4", "efbfbc", true, 0, 0, ""},
+    {"6.23.5", "efbfbd", true, 0, 0, ""},
+    {"6.23.6", "efbfbe", true, 0, 0, ""},
+    {"6.23.7", "efbfbf", true, 0, 0, ""},
+};
+
+const size_t vectors_count = sizeof vectors / sizeof vectors[0];
+
+void vector_bytes(const vector *of, bytes *to) {
+    char piece[80];
+    snprintf(piece, sizeof piece, "x%s", of->hex);
+    frames_payload(piece, strlen(piece), to);
+    for (unsigned b = of->from; b != 0 && b <= of->to; b++) {
+        uint8_t byte = (uint8_t)b;
+        bytes_put(to, &byte, 1);
+        bytes_put(to, of->then, strlen(of->then));
+    }
+}
+
+void put_hex(char *to, const bytes *from, size_t begin, size_t end) {
+    *to++ = 'x';
+    for (size_t i = begin; i < end; i++)
+        to += sprintf(to, "%02x", from->ptr[i]);
+    *to = 0;
+}
