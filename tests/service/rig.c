@@ -16,13 +16,27 @@ static void random_fill(void *context, uint8_t *bytes, size_t len) {
 
 // ---- life ---------------------------------------------------------------------------
 
-void rig_start(rig_world *rig) {
+bool rig_try_start(rig_world *rig) {
     tm_service_config config = rig->config;
     config.alloc = &rig->alloc;
     config.store = rig->store;
     config.random = random_fill;
     config.random_context = &rig->random;
-    T_OK(tm_service_new(&config, &rig->service));
+    return tm_service_new(&config, &rig->service) == TM_OK;
+}
+
+void rig_start(rig_world *rig) {
+    T_TRUE(rig_try_start(rig));
+}
+
+void rig_forget(rig_world *rig) {
+    while (rig->answers != NULL) {
+        rig_answer *answer = rig->answers;
+        rig->answers = answer->next;
+        json_decref(answer->json);
+        free(answer->text);
+        free(answer);
+    }
 }
 
 void rig_open(rig_world *rig) {
@@ -54,13 +68,7 @@ void rig_stop(rig_world *rig) {
 void rig_close(rig_world *rig) {
     rig_stop(rig);
     tm_store_close(rig->store);
-    while (rig->answers != NULL) {
-        rig_answer *answer = rig->answers;
-        rig->answers = answer->next;
-        json_decref(answer->json);
-        free(answer->text);
-        free(answer);
-    }
+    rig_forget(rig);
     T_EQ(rig->memory.live, 0);
     T_EQ(rig->memory.bytes, 0);
 }

@@ -63,6 +63,9 @@ void rig_close(rig_world *rig); // checks that all memory was given back
 // same store.
 void rig_stop(rig_world *rig);
 void rig_start(rig_world *rig);
+bool rig_try_start(rig_world *rig); // false: there was no memory
+// rig_forget - the answers so far.
+void rig_forget(rig_world *rig);
 
 // rig_run - until nothing happens any more without time passing.
 void rig_run(rig_world *rig);

@@ -454,13 +454,7 @@ static void test_two_servers(void **state) {
     const json_t *batch = json_array_get(json_object_get(log->json, "batches"), 0);
     T_EQ(rig_count(batch, "rejected"), 0);
     rig_stop(&s);
-    while (s.answers != NULL) {
-        rig_answer *answer = s.answers;
-        s.answers = answer->next;
-        json_decref(answer->json);
-        free(answer->text);
-        free(answer);
-    }
+    rig_forget(&s);
     rig_close(&r);
 }
 

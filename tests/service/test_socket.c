@@ -1,6 +1,6 @@
 // The push channel: subscriptions, held frames, SAVED in its turn, BEHIND, SEEN, DIGEST.
 // DESIGN 4.
-#include "rig.h"
+#include "follower.h"
 #include "slow.h"
 
 #define LIST_IS "\"list\":\"" RIG_LIST "\""
@@ -25,67 +25,6 @@ static void slow_world(rig_world *r) {
     T_OK(tm_memory_open(&r->alloc, &r->store));
     r->store = slow_open(r->store);
     rig_open(r);
-}
-
-// What a client knows of one list by what it was told: every seq exactly once, in order.
-typedef struct follower {
-    uint64_t cursor;
-    char mark[65];
-    uint64_t loose[4096]; // acked, beyond the cursor
-    size_t loose_count;
-} follower;
-
-static bool loose_has(follower *f, uint64_t seq) {
-    for (size_t i = 0; i < f->loose_count; i++) {
-        if (f->loose[i] == seq) return true;
-    }
-    return false;
-}
-
-static void learn(follower *f, uint64_t seq) {
-    T_TRUE(seq > f->cursor);
-    T_TRUE(!loose_has(f, seq));
-    T_TRUE(f->loose_count < COUNT(f->loose));
-    f->loose[f->loose_count++] = seq;
-}
-
-// Follows one frame; what moves the cursor must leave no hole.
-static void follow(follower *f, const json_t *frame) {
-    size_t i;
-    json_t *one;
-    const char *type = rig_text(frame, "type");
-    if (strcmp(type, "OPERATIONS") != 0 && strcmp(type, "SAVED") != 0) return;
-    if (strcmp(type, "OPERATIONS") == 0) {
-        T_EQ(rig_int(frame, "from"), f->cursor + 1);
-    }
-    uint64_t version = (uint64_t)rig_int(frame, "version");
-    json_array_foreach(json_object_get(frame, "acks"), i, one) {
-        if (strcmp(rig_text(one, "status"), "ok") == 0) {
-            learn(f, (uint64_t)rig_int(one, "seq"));
-        }
-    }
-    json_array_foreach(json_object_get(frame, "operations"), i, one) {
-        learn(f, (uint64_t)rig_int(one, "seq"));
-    }
-    T_TRUE(version >= f->cursor);
-    for (uint64_t seq = f->cursor + 1; seq <= version; seq++) {
-        T_TRUE(loose_has(f, seq));
-    }
-    f->cursor = version;
-    snprintf(f->mark, sizeof f->mark, "%s", rig_text(frame, "mark"));
-    size_t kept = 0;
-    for (size_t k = 0; k < f->loose_count; k++) {
-        if (f->loose[k] > version) f->loose[kept++] = f->loose[k];
-    }
-    f->loose_count = kept;
-    T_TRUE(version <= (uint64_t)rig_int(frame, "head"));
-}
-
-static void follow_all(follower *f, rig_conn *conn) {
-    json_t *frame;
-    while ((frame = rig_next(conn)) != NULL) {
-        follow(f, frame);
-    }
 }
 
 // ---- subscribing --------------------------------------------------------------------
@@ -256,7 +195,7 @@ static void test_held(void **state) {
     slow_hold(r.store, 0);
     slow_release(r.store, 1);
     rig_run(&r);
-    follower f = {.cursor = 100};
+    follower f = {.cursor = 100, .listening = true};
     rig_expect(a, "SUBSCRIBED");
     json_t *frame = rig_expect(a, "OPERATIONS");
     T_EQ(rig_int(frame, "version"), 300);
@@ -307,7 +246,7 @@ static void test_held_too_long(void **state) {
     rig_silent(a);
     rig_send(a, subscribe_from(100, ""));
     rig_expect(a, "SUBSCRIBED");
-    follower f = {.cursor = 100};
+    follower f = {.cursor = 100, .listening = true};
     follow_all(&f, a);
     T_EQ(f.cursor, 323);
     rig_close(&r);
@@ -328,7 +267,7 @@ static void test_saved(void **state) {
     T_EQ(rig_int(f, "ref"), 1);
     rig_send(a, subscribe_from(0, ""));
     rig_send(b, subscribe_from(0, ""));
-    follower fa = {0}, fb = {0};
+    follower fa = {.listening = false}, fb = {.listening = false};
     follow_all(&fa, a);
     follow_all(&fb, b);
     T_EQ(fb.cursor, 2);
