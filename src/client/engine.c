@@ -291,7 +291,8 @@ static tm_span receipt_of(const tm_target *target, uint64_t *lost) {
     *lost += none;
     if (none > 0) return TM_SPAN("volatile");
     if (kept) return TM_SPAN("kept");
-    return stored ? TM_SPAN("disk") : TM_SPAN("accepted");
+    if (stored) return TM_SPAN("disk");
+    return target->seen < target->recent ? TM_SPAN("accepted") : TM_SPAN("seen");
 }
 
 tm_status tm_engine_status(tm_engine *e, tm_now now, tm_span *json) {

@@ -263,8 +263,8 @@ tm_span tm_engine_sort(tm_engine *engine, tm_now now);
 //    "head":n,"offered":n,"browserId":"..","offset":ms|null,
 //    "receipts":{"<instanceId>":"volatile"|"kept"|"disk"|"accepted"|"seen",...}}
 // pending = queued, not yet accepted. `receipts` has each item's (and "" = the sort
-// direction's) least advanced own edit of this page or queue, until it was seen by another
-// browser or a minute old.
+// direction's) least advanced own edit of this page or queue; an accepted one's is told
+// until it is a minute old.
 TM_MUST_USE tm_status tm_engine_status(tm_engine *engine, tm_now now,
                                        tm_span *json);
 

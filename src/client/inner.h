@@ -152,6 +152,7 @@ typedef struct tm_recent {
     struct tm_recent *next;
     tm_target *target;
     uint64_t seq, until_ms;
+    bool seen; // by another browser
     uint8_t id_len;
     uint8_t id[TM_ID_MAX];
 } tm_recent;

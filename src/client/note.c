@@ -75,32 +75,34 @@ void tm_recent_add(tm_engine *e, tm_own *own) {
     e->recent_end = &recent->next;
 }
 
-static void recent_sweep(tm_engine *e, uint64_t version, uint64_t now_ms) {
-    tm_recent **at = &e->recent;
-    while (*at != NULL) {
-        tm_recent *recent = *at;
-        bool seen = recent->seq <= version;
-        if (!seen && recent->until_ms > now_ms) {
-            at = &recent->next;
-            continue;
-        }
-        if (seen) {
-            receipt_add(e, (tm_span){recent->id, recent->id_len},
-                        recent->target->id, TM_RECEIPT_SEEN);
-        }
-        e->status_changed = true;
-        recent->target->recent--;
-        tm_queue_target_drop(&e->queue, recent->target);
-        *at = recent->next;
-        tm_alloc_put(e->alloc, recent, sizeof *recent);
-    }
-    e->recent_end = at;
+static void recent_drop(tm_engine *e, tm_recent **at) {
+    tm_recent *recent = *at;
+    recent->target->recent--;
+    recent->target->seen -= recent->seen;
+    tm_queue_target_drop(&e->queue, recent->target);
+    *at = recent->next;
+    tm_alloc_put(e->alloc, recent, sizeof *recent);
+    e->status_changed = true;
 }
 
 void tm_recent_seen(tm_engine *e, uint64_t version) {
-    recent_sweep(e, version, 0);
+    for (tm_recent *recent = e->recent; recent != NULL; recent = recent->next) {
+        if (recent->seen || recent->seq > version) continue;
+        recent->seen = true;
+        recent->target->seen++;
+        receipt_add(e, (tm_span){recent->id, recent->id_len}, recent->target->id,
+                    TM_RECEIPT_SEEN);
+    }
 }
 
 void tm_recent_tick(tm_engine *e) {
-    recent_sweep(e, 0, e->now.mono_ms);
+    tm_recent **at = &e->recent;
+    while (*at != NULL) {
+        if ((*at)->until_ms <= e->now.mono_ms) {
+            recent_drop(e, at);
+        } else {
+            at = &(*at)->next;
+        }
+    }
+    e->recent_end = at;
 }

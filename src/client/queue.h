@@ -46,7 +46,8 @@ typedef struct tm_line {
 typedef struct tm_target {
     tm_span id;
     tm_line line;    // PENDING and OFFER
-    uint32_t recent; // accepted ones whose receipts are still told
+    uint32_t recent; // accepted ones whose receipts are still told ...
+    uint32_t seen;   // ... and how many of them another browser has seen
     bool said;       // scratch of whoever lists them
 } tm_target;
 
