@@ -379,10 +379,7 @@ static tm_status sort_join(tm_list *list, const tm_reg *write, bool *changed) {
     tm_status status = tm_pool_reserve(&list->pool, reg_need(write));
     if (status == TM_OK) status = tm_table_reserve(&list->browsers, 1);
     if (status != TM_OK) return status;
-    bool first = !reg_written(&list->sort);
-    if (!reg_write(list, &no_name, &no_name, &list->sort, write)) return TM_OK;
-    if (first) list->size -= SIZE_NULL;
-    *changed = true;
+    *changed |= reg_write(list, &no_name, &no_name, &list->sort, write);
     return TM_OK;
 }
 

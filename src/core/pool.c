@@ -25,8 +25,7 @@ static uint32_t class_of(size_t size, size_t *block) {
         return steps - 1;
     }
     TM_ASSERT(size <= BLOCK_MAX);
-    uint32_t last =
-        (uint32_t)size - 1; // so that a power of two is the end of its class
+    uint32_t last = (uint32_t)size - 1; // a power of two is the end of its class
     uint32_t top = 31u - (uint32_t)__builtin_clz(last); // 7 or more
     uint32_t quarter = last >> (top - 2);               // 4 to 7
     *block = (size_t)(quarter + 1) << (top - 2);
@@ -35,8 +34,7 @@ static uint32_t class_of(size_t size, size_t *block) {
 
 size_t tm_pool_block(size_t size) {
     size_t block = 0;
-    if (size > BLOCK_MAX)
-        return size; // no chunk is so large: the reservation fails
+    if (size > BLOCK_MAX) return RESERVE_MAX + 1;
     if (size > 0) (void)class_of(size, &block);
     return block;
 }

@@ -420,6 +420,9 @@ static void test_memory_stays_bounded(void **state) {
     list_open(&g);
     uint64_t time = 1, random = 1;
     size_t compactions = 0;
+    static const char later[] =
+        "{\"id\":\"u-1\",\"type\":\"LATER\",\"timestamp\":1," A "\"version\":1}";
+    T_TRUE(!apply(&f, later));
     for (int round = 0; round < 30000; round++) {
         char id[16], browser[16];
         snprintf(id, sizeof id, "i%d", (int)random_below(&random, 40));
@@ -428,7 +431,8 @@ static void test_memory_stays_bounded(void **state) {
         value_put(&f, id, time, browser,
                   random_below(&random, 2) * (size_t)round / 10);
         compactions += f.memory.bytes < bytes;
-        if (round % 997 == 0) { // the digest is still that of its content
+        if (round % 997 == 0 ||
+            round == 29999) { // the digest is still that of its content
             T_OK(tm_list_join(g.list, f.list));
             T_EQ(tm_list_digest(g.list).lo, tm_list_digest(f.list).lo);
             T_EQ(tm_list_digest(g.list).hi, tm_list_digest(f.list).hi);
@@ -439,11 +443,37 @@ static void test_memory_stays_bounded(void **state) {
         time++;
     }
     T_TRUE(compactions > 3);
+    T_EQ(tm_list_unknown_count(f.list), 1);
+    T_TEXT(tm_list_unknown(f.list, 0), later);
+    size_t size = tm_list_size(f.list);
+    T_TRUE(!apply(&f, later)); // known, after all that
+    T_EQ(tm_list_size(f.list), size);
+    T_EQ(tm_list_size(g.list) - strlen(later), size - strlen(later));
     T_TRUE(tm_list_size(f.list) < 40 * 4096 * 2);
     tm_arena_deinit(&f.arena);
     T_TRUE(f.memory.bytes < 1000000);
     list_close(&f);
     list_close(&g);
+}
+
+// Browsers that come and go and come back: nothing is allocated, nothing compacted.
+static void test_browsers_come_back(void **state) {
+    (void)state;
+    fixture f;
+    list_open(&f);
+    static const char *const browsers[] = {"b-1", "b-2", "b-3"};
+    uint64_t time = 1;
+    for (; time < 100; time++) {
+        value_put(&f, "i", time, browsers[time % 3], 5);
+    }
+    size_t requests = f.memory.requests;
+    for (; time < 20000; time++) {
+        value_put(&f, "i", time, browsers[time % 3], 5);
+    }
+    T_EQ(f.memory.requests, requests);
+    tm_reg sort = {.at = {1, 1, t_str("b-1")}, .value = t_str("asc")};
+    T_OK(tm_list_join_sort(f.list, &sort));
+    list_close(&f);
 }
 
 // A refused compaction changes nothing but the memory in use.
@@ -669,6 +699,7 @@ int main(void) {
         cmocka_unit_test(test_write_and_read_refused),
         cmocka_unit_test(test_values_reuse_memory),
         cmocka_unit_test(test_memory_stays_bounded),
+        cmocka_unit_test(test_browsers_come_back),
         cmocka_unit_test(test_compaction_refused),
         cmocka_unit_test(test_memory_per_item),
         cmocka_unit_test(test_read),
