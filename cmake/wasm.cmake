@@ -4,6 +4,10 @@
 # has one compiler. Never linked through the clang driver: with -O it runs a wasm-opt it
 # happens to find, and what ships would depend on what is installed. The linker is given
 # no permission to leave a symbol undefined, so a module with imports does not link.
+#
+# Small (of 37 KB gzipped these take 4.5): a tm_span goes in two values instead of through
+# memory (experimental-mv, all of it being our own code), every address and index is as
+# short as it can be (--compress-relocations), and loops keep their counters.
 find_program(TM_WASM_CC clang-14 REQUIRED)
 find_program(TM_WASM_LD wasm-ld-14 REQUIRED)
 
@@ -23,6 +27,8 @@ foreach(source IN LISTS wasm_sources)
         OUTPUT ${object}
         COMMAND ${TM_WASM_CC} --target=wasm32 -std=c11 -ffreestanding -fvisibility=hidden
                 -Oz -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals
+                -mmultivalue -Xclang -target-abi -Xclang experimental-mv
+                -mllvm -disable-lsr
                 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
                 -Wvla -Werror # not -Wmissing-prototypes: an export has no header
                 -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
@@ -40,6 +46,7 @@ endforeach()
 add_custom_command(
     OUTPUT ${TM_WASM}
     COMMAND ${TM_WASM_LD} --no-entry --strip-all --gc-sections --stack-first
+            --compress-relocations
             -z stack-size=65536 --initial-memory=262144 --max-memory=268435456
             --fatal-warnings ${wasm_objects} -o ${TM_WASM}
     DEPENDS ${wasm_objects}
