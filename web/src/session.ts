@@ -232,6 +232,7 @@ export class Session {
     if (this.#dead) return;
     this.push();
     this.#transport.stop();
+    this.run((engine, now) => engine.channel(now, "offline")); // or it would want to send for ever
     this.#closing.abort();
     while (this.#commit) await this.#commit; // each may bring forth the next
     this.#end();
