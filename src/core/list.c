@@ -9,12 +9,13 @@
 #define PLACES_MIN  16u
 #define COMPACT_MIN 16384u // less idle memory is not worth compacting
 
-// Upper bounds of what stands in the canonical bytes (tm_list_size).
+// Upper bounds of what stands in the canonical bytes (tm_list_size). Of a register's five
+// parts the timestamp is counted as 15 digits, the browser's number as 8.
 #define SIZE_FRAME 96u // {"format":1,"browsers":[],"dead":[],"items":[],"sort":}
-#define SIZE_REG   56u // [15 digits,5,10,20,value]
+#define SIZE_REG   29u
 #define SIZE_NULL  4u
 #define SIZE_ITEM  8u // ["id",null],
-#define SIZE_FIELD 5u // ,["name",REG]
+#define SIZE_FIELD 4u // ,["name",REG]
 
 static const tm_span no_name = TM_LIT("");
 
@@ -33,6 +34,15 @@ static size_t json_len(const tm_span *text) {
     return len;
 }
 
+static size_t digits(uint64_t number) {
+    size_t count = 1;
+    while (number >= 10) {
+        number /= 10;
+        count++;
+    }
+    return count;
+}
+
 static bool reg_written(const tm_reg *reg) {
     return reg->at.browser.len > 0;
 }
@@ -41,7 +51,8 @@ static bool reg_written(const tm_reg *reg) {
 static void reg_count(tm_list *list, const tm_span *id, const tm_span *name,
                       const tm_reg *reg, bool in) {
     tm_digest part = tm_digest_reg(*id, *name, reg);
-    size_t size = SIZE_REG;
+    size_t size = SIZE_REG + digits(reg->at.version);
+    size += digits(reg->at.time & ((1u << TM_LOGICAL_BITS) - 1));
     size += reg->value.ptr == NULL ? SIZE_NULL : json_len(&reg->value);
     if (in) {
         tm_digest_add(&list->digest, part);
