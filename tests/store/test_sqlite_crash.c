@@ -303,8 +303,8 @@ static uint64_t calls_of(uint64_t random) {
 
 static void killed_at_every_call(void **state) {
     (void)state;
-    uint64_t calls = calls_of(1), step = calls / 160 + 1;
-    for (uint64_t at = 1; at <= calls; at += at < 60 ? 1 : step) {
+    uint64_t calls = calls_of(1), step = calls * SCRATCH_THRIFT / 140 + 1;
+    for (uint64_t at = 1; at <= calls; at += at * SCRATCH_THRIFT < 60 ? 1 : step) {
         story s = {.plan = {.kind = FAULT_KILL,
                             .calls = every_call,
                             .files = FAULT_ANY,
@@ -317,7 +317,7 @@ static void killed_at_every_call(void **state) {
 static void killed_at_every_point(void **state) {
     (void)state;
     for (int point = 0; point < TM_POINT_COUNT; point++) {
-        for (uint64_t nth = 1; nth <= 8; nth++) {
+        for (uint64_t nth = 1; nth <= 8; nth += SCRATCH_THRIFT) {
             story s = {.point = point, .nth = nth, .random = nth};
             (void)run(&s);
         }
@@ -327,7 +327,7 @@ static void killed_at_every_point(void **state) {
 static void power_cut_at_any_call(void **state) {
     (void)state;
     uint64_t calls = calls_of(2), dice = 7;
-    for (uint64_t seed = 1; seed <= 250; seed++) {
+    for (uint64_t seed = 1; seed <= 200 / SCRATCH_THRIFT; seed++) {
         story s = {.plan = {.kind = FAULT_POWER,
                             .calls = every_call,
                             .files = FAULT_ANY,

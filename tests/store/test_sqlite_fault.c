@@ -242,7 +242,8 @@ static void a_failing_disk(void **state) {
     static char row[96];
     for (size_t i = 0; i < COUNT(disks); i++) {
         size_t tried = 0;
-        for (uint64_t at = 1;; at += at < 12 ? 1 : 7) {
+        for (uint64_t at = 1;;
+             at += at * SCRATCH_THRIFT < 12 ? 1 : 7 * SCRATCH_THRIFT) {
             snprintf(row, sizeof row, "%s, at %" PRIu64, disks[i].name, at);
             t_row = row;
             tm_sqlite_tuning tuning = eager();
@@ -465,7 +466,10 @@ static void refused_memory(void **state) {
     tm_sqlite_tuning tuning = eager();
     tuning.alloc = &own;
     bool refused = true;
-    for (uint64_t at = 1; refused; at += at < 100 ? 1 : at < 1000 ? 13 : 67) {
+    for (uint64_t at = 1; refused; at += (at < 100    ? 1
+                                          : at < 1000 ? 13
+                                                      : 67) *
+                                         SCRATCH_THRIFT) {
         snprintf(row, sizeof row, "allocation %" PRIu64, at);
         t_row = row;
         tm_store_close(fresh());
