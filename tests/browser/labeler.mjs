@@ -71,10 +71,16 @@ export class Labeler {
 
   /** Adds the catalogue's n-th photo, and waits until it is shown. Returns its row's id. */
   async add(n = 0) {
-    const before = new Set((await this.rows()).map(({ id }) => id));
-    await this.page.getByTestId("photo").nth(n).click();
-    await this.sees("one row more", (rows, count) => rows.length === count, before.size + 1);
-    return (await this.rows()).find(({ id }) => !before.has(id)).id;
+    const known = (await this.rows()).map(({ id }) => id);
+    const photo = this.page.getByTestId("photo").nth(n);
+    const image = await photo.getAttribute("data-image-id");
+    await photo.click();
+    await this.sees(
+      "the photo's row", // another browser may add other photos meanwhile
+      (rows, [ids, wanted]) => rows.some((row) => row.image === wanted && !ids.includes(row.id)),
+      [known, image],
+    );
+    return (await this.rows()).find((row) => row.image === image && !known.includes(row.id)).id;
   }
 
   row(id) {
