@@ -29,8 +29,7 @@ test:
 	@scripts/test.sh
 
 bench: build
-	@if [ -x build/release/tidemark-bench ]; then build/release/tidemark-bench; \
-	else echo 'There is no benchmark yet.'; fi
+	@cd build/release && for bench in bench_*; do echo "== $$bench"; ./$$bench || exit; done
 
 layers:
 	@scripts/layers.sh

@@ -4,9 +4,10 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/src/cmd/main.c)
     target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
 endif()
 
-# make bench: one program from bench/*.c, once there are some.
+# make bench: each bench/X.c is a program bench_X that prints a table.
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
-if(bench_sources)
-    add_executable(tidemark-bench ${bench_sources})
-    target_link_libraries(tidemark-bench PRIVATE tm_cmd tm_net tm_assets)
-endif()
+foreach(source IN LISTS bench_sources)
+    get_filename_component(stem ${source} NAME_WE)
+    add_executable(bench_${stem} ${source})
+    target_link_libraries(bench_${stem} PRIVATE tm_cmd tm_net tm_assets)
+endforeach()
