@@ -19,7 +19,8 @@ const tm_sqlite_tuning tm_sqlite_tuning_default = {
         2000, // a lone edit costs its own commit, then two more for all of
               // its two seconds
     .file_rows = 4096,
-    .slice_us = 5000, // DESIGN 5
+    .file_first = 1000000, // their places in memory: 32 MB
+    .slice_us = 5000,      // DESIGN 5
     .busy_ms = 1000,
     .retry_ms = 1000,
     .idle_ms = 5000,

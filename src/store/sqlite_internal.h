@@ -65,6 +65,7 @@ typedef struct tm_sqlite_tuning {
     const tm_alloc *alloc;  // keeps; called by all threads
     uint32_t file_delay_ms; // filing begins when a row has waited so long ...
     uint32_t file_rows;     // ... or so many wait
+    uint32_t file_first;    // from so many on, appends wait until some are filed
     uint32_t slice_us;      // of background work, commit included
     uint32_t busy_ms;       // wait for somebody else's write lock
     uint32_t retry_ms;      // after background work that failed

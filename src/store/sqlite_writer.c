@@ -242,18 +242,29 @@ static bool slice_run(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
     return true;
 }
 
+// So much is unfiled that appends must wait: memory has an end. Where filing is not
+// possible now (the disk is full) that would not help anybody.
+static bool backlog_full(const tm_sqlite *s) {
+    uint64_t at_us = UINT64_MAX;
+    return s->stats.backlog >= s->tuning.file_first && s->dead == TM_OK &&
+           tm_file_due(s, tm_clock_us(), &at_us);
+}
+
 void *tm_writer_main(void *store) {
     tm_sqlite *s = store;
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        tm_queue group = group_take(s);
+        bool filing_first = backlog_full(s);
+        tm_queue group = {NULL, NULL};
+        if (!filing_first) group = group_take(s);
         if (group.first != NULL) {
             pthread_mutex_unlock(&s->lock);
             group_commit(s, &group);
             pthread_mutex_lock(&s->lock);
         }
         uint64_t now_us = tm_clock_us(), at_us = UINT64_MAX;
-        if (s->writes.first != NULL && !slice_fair(s, now_us)) continue;
+        if (s->writes.first != NULL && !filing_first && !slice_fair(s, now_us))
+            continue;
         if (slice_run(s, now_us, &at_us) || s->writes.first != NULL) continue;
         if (s->closing) break;
         tm_sqlite_wait(s, at_us);

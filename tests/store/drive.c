@@ -10,9 +10,9 @@ tm_key drive_key(const char *user, const char *list) {
 }
 
 tm_key drive_key_n(size_t n) {
-    static char users[8][24];
-    static size_t turn;
-    char *user = users[turn++ % COUNT(users)];
+    static char users[64][24];
+    T_TRUE(n < COUNT(users));
+    char *user = users[n];
     snprintf(user, sizeof users[0], "user-%zu", n);
     return drive_key(user, n % 3 == 0 ? "selected-images" : "other");
 }

@@ -8,8 +8,7 @@
 
 #include "store/store.h"
 
-// drive_key - of C strings; drive_key_n - the n-th of many lists. The latter is lent
-// until the call after next eight.
+// drive_key - of C strings; drive_key_n - the n-th of 64 lists, lent for ever.
 tm_key drive_key(const char *user, const char *list);
 tm_key drive_key_n(size_t n);
 

@@ -546,6 +546,42 @@ static void lists_beyond_what_memory_keeps(void **state) {
     free(requests);
 }
 
+// However fast edits come, what waits to be filed is bounded: then they wait.
+static void the_backlog_has_an_end(void **state) {
+    (void)state;
+    enum { FIRST = 64, WINDOW = 10, ROUNDS = 200 };
+    tm_sqlite_tuning tuning = tm_sqlite_tuning_default;
+    tuning.file_delay_ms = 3600 * 1000; // it would not begin by itself
+    tuning.file_rows = tuning.file_first = FIRST;
+    tm_store *store = scratch_open(NAME, &tuning);
+    tm_store_append requests[WINDOW];
+    drive_batch made[WINDOW];
+    uint64_t most = 0;
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        size_t done = 0;
+        for (size_t i = 0; i < WINDOW; i++) {
+            made[i] = drive_make(i, round, round);
+            requests[i] = (tm_store_append){.key = drive_key_n(i),
+                                            .batch = made[i].batch,
+                                            .done = counted,
+                                            .context = &done};
+            tm_store_append_start(store, &requests[i]);
+        }
+        while (tm_store_wait(store) > 0) {
+        }
+        T_EQ(done, WINDOW);
+        tm_store_stats stats;
+        tm_store_stats_get(store, &stats);
+        if (stats.backlog > most) most = stats.backlog;
+        for (size_t i = 0; i < WINDOW; i++) {
+            drive_free(&made[i]);
+        }
+    }
+    T_TRUE(most >= WINDOW);
+    T_TRUE(most < FIRST + WINDOW);
+    tm_store_close(store);
+}
+
 static uint64_t size_of(const char *name) {
     struct stat st;
     return stat(scratch_path(name), &st) == 0 ? (uint64_t)st.st_size : 0;
@@ -597,6 +633,7 @@ int main(void) {
         CASE(a_look_is_one_moment_and_changes_nothing),
         CASE(a_look_without_a_daemon),
         CASE(lists_beyond_what_memory_keeps),
+        CASE(the_backlog_has_an_end),
         CASE(the_log_stays_short),
     };
     return cmocka_run_group_tests_name("the database file", tests, NULL, NULL);
