@@ -48,12 +48,9 @@ void tm_http_finish(tm_peer *peer) {
     peer->since_ms = uv_now(&peer->server->loop);
     if (!keep) {
         tm_peer_end(peer);
-    } else if (rest.len > 0 || peer->heard_end) {
+    } else if (rest.len > 0 || !peer->feeding) {
         tm_http_feed(peer, rest.ptr, rest.len);
-    } else {
-        tm_peer_reads(peer);
-        tm_peer_watch(peer);
-    }
+    } // else whoever feeds goes on behind this request
     tm_buf_deinit(&rest);
 }
 
@@ -159,7 +156,11 @@ static void feed(tm_peer *peer, uint8_t *bytes, size_t len) {
 }
 
 void tm_http_feed(tm_peer *peer, uint8_t *bytes, size_t len) {
+    bool outer = !peer->feeding;
+    peer->feeding = true;
     feed(peer, bytes, len);
+    if (!outer) return;
+    peer->feeding = false;
     if (peer->state == TM_PEER_HTTP && peer->heard_end) {
         // What is incomplete now stays so.
         tm_exchange *x = peer->exchange;

@@ -1,6 +1,6 @@
 // inside.h - what the files of the daemon share among themselves: server.c (the loop),
-// peer.c (one connection's bytes), http.c, route.c and answer.c (requests), socket.c
-// (WebSocket).
+// configure.c (its beginning), peer.c (one connection's bytes), http.c, route.c, serve.c and
+// answer.c (requests), socket.c (WebSocket).
 //
 // A peer is one connection. It begins as HTTP, may become a WebSocket, and ends: what is
 // still to be sent is sent, then our side is closed, then what the other side still says
@@ -90,8 +90,9 @@ typedef struct tm_peer {
     bool shut;      // we have
     bool hasty;     // ENDING: do not wait for what is unsent
     bool pinged;
-    bool told;   // the service knows of bytes unsent
-    bool closed; // GONE, and only the list of those to be flushed names it
+    bool feeding; // HTTP: bytes are being taken apart further up the stack
+    bool told;    // the service knows of bytes unsent
+    bool closed;  // GONE, and only the list of those to be flushed names it
     union {
         tm_exchange *exchange; // HTTP
         tm_conn *conn;         // SOCKET
@@ -159,6 +160,12 @@ tm_now tm_server_now(const tm_server *server);
 // tm_server_say - one line of at most 250 bytes to the log.
 __attribute__((format(printf, 2, 3))) void tm_server_say(tm_server *server,
                                                          const char *format, ...);
+
+// ---- configure.c ----------------------------------------------------------------------
+
+// tm_server_configure - check the configuration, listen, begin to read the photos.
+// Failures as in tm_server_new; what was begun is tm_server_free's.
+TM_MUST_USE tm_status tm_server_configure(tm_server *server, char problem[256]);
 
 // ---- peer.c ---------------------------------------------------------------------------
 
@@ -229,8 +236,17 @@ void tm_route_ask(tm_peer *peer, tm_method method, tm_span path, tm_span query,
 // tm_route_reply - the service has answered.
 void tm_route_reply(tm_peer *peer, tm_effect *effect);
 
-// tm_route_photos - the catalogue is there, or could not be made.
-void tm_route_photos(tm_peer *peer);
+// ---- serve.c --------------------------------------------------------------------------
+
+#define TM_PHOTOS_PATH "/v1/photos"
+#define TM_ALLOW       "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n"
+
+void tm_serve_page(tm_peer *peer, const tm_http_request *request);
+void tm_serve_options(tm_peer *peer);
+void tm_serve_photos(tm_peer *peer, const tm_http_request *request);
+
+// tm_serve_catalogue - it is there, or could not be made: answer this peer if it waits.
+void tm_serve_catalogue(tm_peer *peer);
 
 // ---- answer.c -------------------------------------------------------------------------
 

@@ -48,17 +48,22 @@ static void finish(tm_peer *peer, uint16_t code, tm_span reason) {
     if (tm_peer_put_copy(peer, (tm_span){frame, len})) tm_peer_end(peer);
 }
 
+// What libuv has, or the kernel a part of, must stay: the frame after it would be garbage
+// otherwise. All else gives way to the close.
+static void give_way(tm_peer *peer) {
+    size_t keep = peer->writing ? peer->slice : tm_out_begun(&peer->out) ? 1 : 0;
+    tm_out_cut(&peer->server->pool, &peer->out, keep);
+    peer->hasty = true;
+}
+
 void tm_socket_close(tm_peer *peer, uint16_t code, const char *reason) {
     if (peer->state != TM_PEER_SOCKET) return;
+    // Who is told to try later does not read: it would never come to the close.
+    if (code == TM_WS_TRY_LATER && peer->out.bytes > 0) give_way(peer);
     finish(peer, code, (tm_span){(const uint8_t *)reason, strlen(reason)});
 }
 
 void tm_socket_stuck(tm_peer *peer) {
-    // What libuv has, or the kernel a part of, must stay: the frame after it would be
-    // garbage otherwise. All else gives way to the close.
-    size_t keep = peer->writing ? peer->slice : tm_out_begun(&peer->out) ? 1 : 0;
-    tm_out_cut(&peer->server->pool, &peer->out, keep);
-    peer->hasty = true;
     tm_socket_close(peer, TM_WS_TRY_LATER, "nothing was read for too long");
 }
 

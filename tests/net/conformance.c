@@ -334,7 +334,7 @@ const vector vectors[] = {
 
 const size_t vectors_count = sizeof vectors / sizeof vectors[0];
 
-void vector_bytes(const vector *of, bytes *to) {
+void vector_bytes(const vector *of, t_bytes *to) {
     char piece[80];
     snprintf(piece, sizeof piece, "x%s", of->hex);
     frames_payload(piece, strlen(piece), to);
@@ -345,7 +345,7 @@ void vector_bytes(const vector *of, bytes *to) {
     }
 }
 
-void put_hex(char *to, const bytes *from, size_t begin, size_t end) {
+void put_hex(char *to, const t_bytes *from, size_t begin, size_t end) {
     *to++ = 'x';
     for (size_t i = begin; i < end; i++)
         to += sprintf(to, "%02x", from->ptr[i]);

@@ -26,9 +26,9 @@ extern const vector vectors[];
 extern const size_t vectors_count;
 
 // vector_bytes - appends the text.
-void vector_bytes(const vector *of, bytes *to);
+void vector_bytes(const vector *of, t_bytes *to);
 
 // put_hex - writes bytes as a piece of the language of frames.h, with a NUL.
-void put_hex(char *to, const bytes *from, size_t begin, size_t end);
+void put_hex(char *to, const t_bytes *from, size_t begin, size_t end);
 
 #endif

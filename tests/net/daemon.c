@@ -14,6 +14,8 @@
 
 #define WAIT_S 10
 
+size_t daemon_fail_at;
+
 static void random_fill(void *context, uint8_t *to, size_t len) {
     static uint8_t next = 1;
     (void)context;
@@ -29,6 +31,7 @@ static void *serve(void *context) {
 
 void daemon_start(daemon *of, const tm_server_config *options) {
     *of = (daemon){0};
+    of->memory.fail_at = daemon_fail_at;
     of->alloc = t_alloc(&of->memory);
     T_OK(tm_memory_open(&of->alloc, &of->store));
     tm_service_config service = {
@@ -46,6 +49,7 @@ void daemon_start(daemon *of, const tm_server_config *options) {
     if (status != TM_OK) fail_msg("no server: %s", problem);
     of->port = tm_server_port(of->server);
     snprintf(of->host, sizeof of->host, "127.0.0.1:%u", of->port);
+    of->started = of->memory.requests;
     T_EQ(pthread_create(&of->thread, NULL, serve, of), 0);
 }
 
@@ -94,7 +98,7 @@ bool wire_say(wire *to, const void *data, size_t len) {
     return true;
 }
 
-static void expand(const wire *to, const char *text, bytes *out) {
+static void expand(const wire *to, const char *text, t_bytes *out) {
     for (; *text != 0; text++) {
         if (*text == '@') {
             bytes_put(out, to->with->host, strlen(to->with->host));
@@ -105,14 +109,14 @@ static void expand(const wire *to, const char *text, bytes *out) {
 }
 
 void wire_text(wire *to, const char *text) {
-    bytes out = {0};
+    t_bytes out = {0};
     expand(to, text, &out);
     (void)wire_say(to, out.ptr, out.len);
     bytes_free(&out);
 }
 
 void wire_drip(wire *to, const char *text) {
-    bytes out = {0};
+    t_bytes out = {0};
     expand(to, text, &out);
     for (size_t i = 0; i < out.len; i++) {
         if (!wire_say(to, out.ptr + i, 1)) break;
@@ -213,7 +217,7 @@ void socket_open(wire *to, const daemon *with) {
 }
 
 void socket_say(wire *to, const char *words) {
-    bytes out = {0};
+    t_bytes out = {0};
     frames_client(words, &out);
     (void)wire_say(to, out.ptr, out.len);
     bytes_free(&out);
@@ -241,7 +245,7 @@ bool socket_hear(wire *from, frame *to) {
 }
 
 const char *socket_hear_text(wire *from, const char *word) {
-    static bytes text;
+    static t_bytes text;
     frame one;
     while (socket_hear(from, &one)) {
         bool found = one.opcode == TM_WS_OP_TEXT &&

@@ -14,6 +14,7 @@
 typedef struct daemon {
     t_memory memory; // of the server, the service and the store
     tm_alloc alloc;
+    size_t started; // allocations until it listened
     tm_store *store;
     tm_service *service;
     tm_server *server;
@@ -21,6 +22,10 @@ typedef struct daemon {
     uint16_t port;
     char host[32]; // "127.0.0.1:PORT"
 } daemon;
+
+// Which allocation, counted from the first of all, fails in daemons started from now on;
+// 0 = none.
+extern size_t daemon_fail_at;
 
 // daemon_start - `options` may be NULL; of it limits, photos, origins, assets are taken.
 void daemon_start(daemon *of, const tm_server_config *options);
@@ -35,8 +40,8 @@ void daemon_join(daemon *of);
 typedef struct wire {
     const daemon *with;
     int fd;
-    bytes in;  // read, and not yet taken
-    size_t at; // up to here it was
+    t_bytes in; // read, and not yet taken
+    size_t at;  // up to here it was
 } wire;
 
 void wire_open(wire *to, const daemon *with);
@@ -57,7 +62,7 @@ bool wire_ends(wire *of);
 typedef struct answer {
     unsigned status;
     char head[4096]; // status line and fields
-    bytes body;
+    t_bytes body;
 } answer;
 
 // wire_answer - read one response. `bodiless`: to a HEAD. free: bytes_free(&body).
@@ -88,7 +93,7 @@ void socket_say(wire *to, const char *words);
 
 typedef struct frame {
     unsigned opcode;
-    bytes payload;
+    t_bytes payload;
 } frame;
 
 // socket_hear - read one frame; false = the end. free: bytes_free(&payload).

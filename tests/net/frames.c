@@ -7,7 +7,7 @@
 
 #include "net/websocket.h"
 
-void bytes_put(bytes *to, const void *from, size_t len) {
+void bytes_put(t_bytes *to, const void *from, size_t len) {
     if (to->len + len > to->cap) {
         to->cap = (to->len + len) * 2 + 64;
         to->ptr = realloc(to->ptr, to->cap);
@@ -17,12 +17,12 @@ void bytes_put(bytes *to, const void *from, size_t len) {
     to->len += len;
 }
 
-void bytes_free(bytes *of) {
+void bytes_free(t_bytes *of) {
     free(of->ptr);
-    *of = (bytes){0};
+    *of = (t_bytes){0};
 }
 
-static void put_byte(bytes *to, unsigned byte) {
+static void put_byte(t_bytes *to, unsigned byte) {
     uint8_t one = (uint8_t)byte;
     bytes_put(to, &one, 1);
 }
@@ -32,7 +32,7 @@ _Noreturn static void bad_word(const char *word, size_t len) {
     abort();
 }
 
-static void put_piece(const char *text, size_t len, bytes *to) {
+static void put_piece(const char *text, size_t len, t_bytes *to) {
     if (len == 0) return;
     if (text[0] == '\'') {
         bytes_put(to, text + 1, len - 2);
@@ -53,7 +53,7 @@ static void put_piece(const char *text, size_t len, bytes *to) {
     }
 }
 
-void frames_payload(const char *text, size_t len, bytes *to) {
+void frames_payload(const char *text, size_t len, t_bytes *to) {
     size_t from = 0;
     bool quoted = false;
     if (text == NULL) return;
@@ -115,7 +115,7 @@ static unsigned opcode_of(const word *one) {
     return (unsigned)strtoul(one->kind + 2, NULL, 10);
 }
 
-static void put_frame(const word *one, const bytes *payload, bytes *to) {
+static void put_frame(const word *one, const t_bytes *payload, t_bytes *to) {
     // The mask differs from frame to frame, as RFC 6455 5.3 wants, and between runs
     // not at all.
     uint8_t mask[4] = {0x37, 0xfa, (uint8_t)(0x21 + to->len),
@@ -143,10 +143,10 @@ static void put_frame(const word *one, const bytes *payload, bytes *to) {
     }
 }
 
-void frames_client(const char *words, bytes *to) {
+void frames_client(const char *words, t_bytes *to) {
     word one;
     while ((words = word_next(words, &one)) != NULL) {
-        bytes payload = {0};
+        t_bytes payload = {0};
         frames_payload(one.payload, one.payload_len, &payload);
         if (is(&one, "raw")) {
             bytes_put(to, payload.ptr, payload.len);
@@ -159,7 +159,7 @@ void frames_client(const char *words, bytes *to) {
 
 static const char *const kinds[] = {"text", "bin", "ping", "pong", "close", "fail"};
 
-void trace_event(bytes *to, int kind, uint16_t code, tm_span payload) {
+void trace_event(t_bytes *to, int kind, uint16_t code, tm_span payload) {
     bool coded =
         kind == TM_WS_FAIL || (kind == TM_WS_CLOSE && code != TM_WS_NO_CODE);
     if (kind == TM_WS_FAIL) payload.len = 0; // why it failed is for people
@@ -173,14 +173,14 @@ void trace_event(bytes *to, int kind, uint16_t code, tm_span payload) {
     bytes_put(to, payload.ptr, payload.len);
 }
 
-void frames_trace(const char *words, bytes *to) {
+void frames_trace(const char *words, t_bytes *to) {
     word one;
     while ((words = word_next(words, &one)) != NULL) {
         unsigned kind = 0;
         while (kind < 6 && !is(&one, kinds[kind]))
             kind++;
         if (kind == 6) bad_word(one.kind, one.kind_len);
-        bytes payload = {0};
+        t_bytes payload = {0};
         frames_payload(one.payload, one.payload_len, &payload);
         uint32_t len = (uint32_t)payload.len;
         put_byte(to, kind);
@@ -190,7 +190,7 @@ void frames_trace(const char *words, bytes *to) {
     }
 }
 
-const char *trace_text(const bytes *trace) {
+const char *trace_text(const t_bytes *trace) {
     static char out[4][2000]; // two traces may stand in one message
     static unsigned turn;
     char *text = out[turn++ % 4];

@@ -15,28 +15,28 @@
 #include "core/base.h"
 
 // Bytes of a test; grows, never fails (it aborts).
-typedef struct bytes {
+typedef struct t_bytes {
     uint8_t *ptr;
     size_t len, cap;
-} bytes;
+} t_bytes;
 
-void bytes_put(bytes *to, const void *from, size_t len);
-void bytes_free(bytes *of);
+void bytes_put(t_bytes *to, const void *from, size_t len);
+void bytes_free(t_bytes *of);
 
 // frames_payload - one payload of the language above, appended to `to`.
-void frames_payload(const char *text, size_t len, bytes *to);
+void frames_payload(const char *text, size_t len, t_bytes *to);
 
 // frames_client - what a client sends for these words, masked.
-void frames_client(const char *words, bytes *to);
+void frames_client(const char *words, t_bytes *to);
 
 // frames_trace - what a codec tells for these words, as the bytes of trace_event.
-void frames_trace(const char *words, bytes *to);
+void frames_trace(const char *words, t_bytes *to);
 
 // trace_event - one event as bytes that compare: kind, length, payload. A close's
 // payload is its code, if it had one, and its reason; a failure's its code.
-void trace_event(bytes *to, int kind, uint16_t code, tm_span payload);
+void trace_event(t_bytes *to, int kind, uint16_t code, tm_span payload);
 
 // trace_text - a trace as words, for a message; lent until the next call.
-const char *trace_text(const bytes *trace);
+const char *trace_text(const t_bytes *trace);
 
 #endif

@@ -11,7 +11,7 @@
 
 // A text frame in the words of frames.h.
 static void say_json(wire *to, const char *json) {
-    bytes words = {0};
+    t_bytes words = {0};
     bytes_put(&words, "text='", 6);
     bytes_put(&words, json, strlen(json));
     bytes_put(&words, "'", 2);
@@ -26,7 +26,7 @@ static void subscribe(wire *to) {
 
 // Saves operations of one writer, from `version` on, `value_len` bytes in each.
 static void save(wire *to, unsigned version, unsigned count, size_t value_len) {
-    bytes json = {0};
+    t_bytes json = {0};
     char text[300];
     const char *head =
         "{\"type\":\"SAVE\"," LIST "," USER ",\"ref\":7,\"operations\":[";
@@ -97,7 +97,7 @@ static void test_handshake(void **state) {
     t_row = "frames right behind the handshake";
     wire client;
     wire_open(&client, &server);
-    bytes all = {0};
+    t_bytes all = {0};
     frames_client("ping='early'", &all);
     wire_text(&client, WS_HEAD "\r\n");
     (void)wire_say(&client, all.ptr, all.len);
@@ -115,13 +115,13 @@ static void test_handshake(void **state) {
 // What the daemon must say to a case: a pong for each ping, an ERROR for each text (none
 // of them is one of our frames), and a close code. It takes no binary.
 typedef struct expected {
-    bytes pongs;
+    t_bytes pongs;
     unsigned errors;
     unsigned code; // 0 = the connection stays open
 } expected;
 
 static void expect(const char *told, expected *want) {
-    bytes trace = {0};
+    t_bytes trace = {0};
     *want = (expected){0};
     frames_trace(told, &trace);
     for (size_t at = 0; at < trace.len && want->code == 0;) {
@@ -158,7 +158,7 @@ static void converse(const daemon *server, const char *sent, size_t step,
                      const expected *want) {
     wire client;
     socket_open(&client, server);
-    bytes stream = {0}, pongs = {0};
+    t_bytes stream = {0}, pongs = {0};
     frames_client(sent, &stream);
     if (want->code == 0) frames_client("close=c1000", &stream);
     for (size_t at = 0; at < stream.len; at += step) {
@@ -218,7 +218,7 @@ static void test_conformance(void **state) {
     }
     for (size_t i = 0; i < vectors_count; i++) {
         t_row = vectors[i].name;
-        bytes text = {0};
+        t_bytes text = {0};
         char sent[300] = "text=";
         vector_bytes(&vectors[i], &text);
         put_hex(sent + 5, &text, 0, text.len);
@@ -342,7 +342,7 @@ static void test_behind(void **state) {
 // Who does not read at all is closed with 1013, and costs no more than the soft cap.
 static void test_stuck(void **state) {
     (void)state;
-    tm_server_config quick = {.limits = {.drain_ms = 400, .linger_ms = 5000}};
+    tm_server_config quick = {.limits = {.drain_ms = 400, .linger_ms = 60000}};
     daemon server;
     daemon_start(&server, &quick);
     wire author, reader;
@@ -361,13 +361,13 @@ static void test_stuck(void **state) {
 
 static void test_heartbeat(void **state) {
     (void)state;
-    tm_server_config quick = {.limits = {.ping_ms = 100, .silence_ms = 600}};
+    tm_server_config quick = {.limits = {.ping_ms = 100, .silence_ms = 1500}};
     daemon server;
     daemon_start(&server, &quick);
     wire client;
     socket_open(&client, &server);
     frame one;
-    for (unsigned n = 0; n < 9; n++) { // longer than silence would be suffered
+    for (unsigned n = 0; n < 17; n++) { // longer than silence would be suffered
         T_TRUE(socket_hear(&client, &one));
         T_EQ(one.opcode, TM_WS_OP_PING);
         bytes_free(&one.payload);

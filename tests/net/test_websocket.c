@@ -66,8 +66,8 @@ static const row text_only[] = {
 };
 
 // Feeds `stream` in runs that end at `cut` and then every `step` bytes.
-static void feed(const bytes *stream, size_t cut, size_t step, bool binary,
-                 bytes *trace, t_memory *memory) {
+static void feed(const t_bytes *stream, size_t cut, size_t step, bool binary,
+                 t_bytes *trace, t_memory *memory) {
     tm_alloc alloc = t_alloc(memory);
     tm_ws ws = {.alloc = &alloc, .message_max = TM_BODY_MAX, .binary = binary};
     // A copy of each run alone: a read outside it is the sanitizer's to see.
@@ -94,7 +94,7 @@ static void feed(const bytes *stream, size_t cut, size_t step, bool binary,
     T_EQ(memory->live, 0);
 }
 
-static bool same(const row *want, const bytes *told, const bytes *trace,
+static bool same(const row *want, const t_bytes *told, const t_bytes *trace,
                  const char *way, size_t where) {
     if (trace->len == told->len && memcmp(trace->ptr, told->ptr, told->len) == 0)
         return true;
@@ -103,9 +103,9 @@ static bool same(const row *want, const bytes *told, const bytes *trace,
     return false;
 }
 
-static int check(const row *want, const bytes *stream, bool binary) {
+static int check(const row *want, const t_bytes *stream, bool binary) {
     t_row = want->name;
-    bytes told = {0}, trace = {0};
+    t_bytes told = {0}, trace = {0};
     frames_trace(want->told, &told);
     if (told.ptr == NULL) bytes_put(&told, "", 0);
     int failed = 0;
@@ -135,7 +135,7 @@ static int check(const row *want, const bytes *stream, bool binary) {
 static void check_rows(const row *rows, size_t count, bool binary) {
     int failed = 0;
     for (size_t i = 0; i < count; i++) {
-        bytes stream = {0};
+        t_bytes stream = {0};
         frames_client(rows[i].sent, &stream);
         failed += check(&rows[i], &stream, binary);
         bytes_free(&stream);
@@ -161,7 +161,7 @@ static void test_utf8(void **state) {
     (void)state;
     int failed = 0;
     for (size_t i = 0; i < vectors_count; i++) {
-        bytes text = {0};
+        t_bytes text = {0};
         vector_bytes(&vectors[i], &text);
         for (size_t cut = 0; cut <= text.len; cut++) {
             char first[200], rest[200], sent[500], told[300];
@@ -176,7 +176,7 @@ static void test_utf8(void **state) {
             snprintf(told, sizeof told, "text=%s", first);
             row one = {vectors[i].name, sent,
                        vectors[i].valid ? told : "fail=c1007"};
-            bytes stream = {0};
+            t_bytes stream = {0};
             frames_client(sent, &stream);
             failed += check(&one, &stream, true);
             bytes_free(&stream);
@@ -252,7 +252,7 @@ static const struct {
 static void test_early(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(early); i++) {
-        bytes stream = {0};
+        t_bytes stream = {0};
         frames_client(early[i].sent, &stream);
         t_memory memory = {0};
         tm_alloc alloc = t_alloc(&memory);
@@ -277,7 +277,7 @@ static void test_promise(void **state) {
     t_memory memory = {0};
     tm_alloc alloc = t_alloc(&memory);
     tm_ws ws = {.alloc = &alloc, .message_max = TM_BODY_MAX};
-    bytes stream = {0};
+    t_bytes stream = {0};
     frames_client("raw=x81ff000000000010000000000000+*1000", &stream);
     tm_ws_event event;
     size_t used;
@@ -292,14 +292,14 @@ static void test_promise(void **state) {
 // Refuse the k-th allocation, for every k: a close code, never a wrong message.
 static void test_no_memory(void **state) {
     (void)state;
-    bytes stream = {0}, told = {0};
+    t_bytes stream = {0}, told = {0};
     frames_client("text-=*300 ping='ping payload' cont=*3000 text='after' bin=*900",
                   &stream);
     frames_trace("ping='ping payload' text=*3300 text='after' bin=*900", &told);
     size_t calls = 0;
     for (size_t k = 0; k <= calls; k++) {
         t_memory memory = {.fail_at = k};
-        bytes trace = {0};
+        t_bytes trace = {0};
         feed(&stream, 0, 7, true, &trace, &memory);
         if (k == 0) {
             calls = memory.requests;
@@ -334,7 +334,7 @@ static const struct {
 static void test_encode(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(heads); i++) {
-        bytes want = {0};
+        t_bytes want = {0};
         frames_payload(heads[i].head, strlen(heads[i].head), &want);
         uint8_t head[TM_WS_HEAD_MAX];
         T_EQ(tm_ws_head(head, TM_WS_OP_TEXT, heads[i].len), want.len);
