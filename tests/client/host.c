@@ -416,13 +416,13 @@ void page_frames(page *p) {
 void page_push(page *p, fault way) {
     for (size_t i = 0;; i++) {
         T_TRUE(i < 500);
-        size_t pending = page_status(p, "pending") + page_status(p, "offered");
+        uint64_t pending = page_status(p, "pending") + page_status(p, "offered");
         if (pending == 0) return;
         tm_engine_ask(p->engine, p->now, TM_ASK_PUSH);
         page_pump(p);
         if (!page_exchange(p, way) || way != FAULT_NONE || p->offline) return;
         page_frames(p);
-        size_t after = page_status(p, "pending") + page_status(p, "offered");
+        uint64_t after = page_status(p, "pending") + page_status(p, "offered");
         if (after >= pending) return; // a stop
     }
 }

@@ -205,8 +205,7 @@ static const char *op_text(const model_op *op) {
     static const char *const kinds[] = {
         "\"ADD\",\"instanceId\":\"i%d\",\"imageId\":\"m\"",
         "\"UPDATE_METADATA\",\"instanceId\":\"i%d\",\"data\":{\"d\":\"v\"}",
-        "\"UPDATE_METADATA\",\"instanceId\":\"i%d\",\"data\":{\"d\":null,\"e\":"
-        "\"\"}",
+        "\"UPDATE_METADATA\",\"instanceId\":\"i%d\",\"data\":{\"d\":null}",
         "\"DELETE\",\"instanceId\":\"i9%d\"",
         "\"SORT_CHANGE\",\"sort\":\"desc\",\"x\":%d",
         "\"PAINT\",\"colour\":%d",
