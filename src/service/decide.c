@@ -305,8 +305,10 @@ static step accept(tm_draft *draft, tm_ledger *ledger, const tm_op *op, tm_ack *
     draft->adds += op->type == TM_OP_ADD;
     draft->ids += op->type != TM_OP_SORT && op->type != TM_OP_UNKNOWN;
     draft->growth += growth_of(op);
-    size_t bit = item_bit(op);
-    draft->items[bit / 64] |= UINT64_C(1) << (bit % 64);
+    if (op->instance_id.len > 0) {
+        size_t bit = item_bit(op);
+        draft->items[bit / 64] |= UINT64_C(1) << (bit % 64);
+    }
     return STEP_NEXT;
 }
 
