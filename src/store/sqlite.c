@@ -368,8 +368,8 @@ static tm_sqlite *sqlite_new(const tm_sqlite_tuning *tuning) {
     s->tuning = *tuning;
     s->alloc = alloc;
     s->lock_fd = -1;
-    s->file_rows = s->delete_rows = 64; // what fits is found out from here
-    s->loose = true;                    // a crash may have left some
+    s->delete_rows = 64; // what fits is found out from here
+    s->loose = true;     // a crash may have left some
     tm_seed seed = {0, 0};
     sqlite3_randomness(sizeof seed, &seed);
     tm_table_init(&s->places, alloc, seed);

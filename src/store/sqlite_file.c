@@ -53,29 +53,20 @@ static void failed(tm_sqlite *s, int rc, const char *what) {
     s->retry_at_us = tm_clock_us() + s->tuning.retry_ms * UINT64_C(1000);
 }
 
-// Aim at a slice's length: how many rows the next one may have.
-static void adapt(size_t *rows, uint64_t took_us, uint64_t slice_us) {
-    if (took_us > slice_us) {
-        *rows = *rows / 2 < 8 ? 8 : *rows / 2;
-    } else if (took_us < slice_us / 2 && *rows < 8192) {
-        *rows *= 2;
-    }
-}
-
 // ---- deleting -----------------------------------------------------------------------
 
 // The statement itself looks whether a row is filed, so no mistake of ours in the memory
 // can delete an edit; should one stay, the memory is wrong and we stop.
 static void delete_slice(tm_sqlite *s) {
-    uint64_t began = tm_clock_us();
     uint64_t below = s->journal_low + s->delete_rows;
     if (below > s->journal_below) below = s->journal_below;
     int rc = tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE);
     if (rc == SQLITE_OK) {
         rc = tm_bind_u64(tm_conn_stmt(&s->writer, TM_SQL_JOURNAL_DELETE), 1, below);
     }
+    uint64_t began = tm_clock_us(), first = 0;
     if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_JOURNAL_DELETE);
-    uint64_t first = 0;
+    uint64_t took_us = tm_clock_us() - began;
     if (rc == SQLITE_OK) {
         rc = tm_conn_number(&s->writer, TM_SQL_JOURNAL_FIRST, &first);
         if (rc == SQLITE_ROW) rc = SQLITE_OK;
@@ -89,7 +80,14 @@ static void delete_slice(tm_sqlite *s) {
     s->journal_low = below;
     tm_sqlite_committed(s);
     tm_sqlite_point_reached(s, TM_POINT_DELETED);
-    adapt(&s->delete_rows, tm_clock_us() - began, s->tuning.slice_us);
+    // Rows are of any size: find out how many fit. The commit's own time is not counted
+    // here nor in slice_end: on a disk that takes 10 ms for a sync no slice is short,
+    // and small ones would only be many.
+    if (took_us > s->tuning.slice_us / 2 && s->delete_rows > 8) {
+        s->delete_rows /= 2;
+    } else if (took_us < s->tuning.slice_us / 8 && s->delete_rows < 8192) {
+        s->delete_rows *= 2;
+    }
 }
 
 // ---- filing -------------------------------------------------------------------------
@@ -120,20 +118,16 @@ void tm_file_passed(tm_sqlite *s) {
         s->dirty_first == NULL ? s->journal_next : s->dirty_first->dirty_n;
 }
 
-typedef struct budget {
-    uint64_t until_us;
-    size_t rows_left;
-} budget;
-
-static budget slice_begin(const tm_sqlite *s) {
-    // Half of a slice is for inserting: the commit writes the pages.
-    return (budget){tm_clock_us() + s->tuning.slice_us / 2, s->file_rows};
+// Until when a slice may insert: half of its time, for the commit writes the pages.
+static uint64_t slice_end(const tm_sqlite *s) {
+    return tm_clock_us() + s->tuning.slice_us / 2;
 }
 
 // File the oldest rows of the place that are still in the journal; place->moving counts.
-static int file_rows(tm_sqlite *s, tm_place *place, budget *left) {
+static int file_rows(tm_sqlite *s, tm_place *place, uint64_t until_us) {
     sqlite3_stmt *file = tm_conn_stmt(&s->writer, TM_SQL_FILE);
-    while (place->moving < place->count && left->rows_left > 0) {
+    do {
+        if (place->moving == place->count) break;
         const tm_ref *ref = &place->refs[place->from + place->moving];
         int rc = tm_bind_u64(file, 1, ref->n);
         if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_FILE);
@@ -142,8 +136,7 @@ static int file_rows(tm_sqlite *s, tm_place *place, budget *left) {
         }
         if (rc != SQLITE_OK) return rc;
         place->moving++;
-        left->rows_left = tm_clock_us() < left->until_us ? left->rows_left - 1 : 0;
-    }
+    } while (tm_clock_us() < until_us); // a slice files one row at least
     return SQLITE_OK;
 }
 
@@ -153,13 +146,14 @@ static void move(tm_sqlite *s, tm_place *place) { // under the lock
 }
 
 static void file_slice(tm_sqlite *s) {
-    budget left = slice_begin(s);
+    uint64_t until_us = slice_end(s);
     size_t end = s->pass_at;
     int rc = tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE);
-    while (rc == SQLITE_OK && end < s->pass_count && left.rows_left > 0) {
-        rc = file_rows(s, s->pass[end], &left);
-        if (s->pass[end]->moving < s->pass[end]->count) break;
+    while (rc == SQLITE_OK && end < s->pass_count) {
+        rc = file_rows(s, s->pass[end], until_us);
+        if (rc != SQLITE_OK || s->pass[end]->moving < s->pass[end]->count) break;
         end++;
+        if (tm_clock_us() >= until_us) break;
     }
     if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_COMMIT);
     if (rc != SQLITE_OK) {
@@ -185,7 +179,6 @@ static void file_slice(tm_sqlite *s) {
 }
 
 void tm_file_slice(tm_sqlite *s) {
-    uint64_t began = tm_clock_us();
     if (s->pass_at == s->pass_count) {
         if (s->journal_low < s->journal_below) {
             delete_slice(s);
@@ -197,13 +190,12 @@ void tm_file_slice(tm_sqlite *s) {
         }
     }
     file_slice(s);
-    adapt(&s->file_rows, tm_clock_us() - began, s->tuning.slice_us);
 }
 
 int tm_file_place(tm_sqlite *s, tm_place *place) {
-    budget left = slice_begin(s);
+    uint64_t until_us = slice_end(s);
     int rc = tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE);
-    if (rc == SQLITE_OK) rc = file_rows(s, place, &left);
+    if (rc == SQLITE_OK) rc = file_rows(s, place, until_us);
     if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_COMMIT);
     if (rc != SQLITE_OK) {
         place->moving = 0;

@@ -66,7 +66,7 @@ typedef struct tm_sqlite_tuning {
     uint32_t file_delay_ms; // filing begins when a row has waited so long ...
     uint32_t file_rows;     // ... or so many wait
     uint32_t file_first;    // from so many on, appends wait until some are filed
-    uint32_t slice_us;      // of background work, commit included
+    uint32_t slice_us;      // of background work, on a disk that syncs in no time
     uint32_t busy_ms;       // wait for somebody else's write lock
     uint32_t retry_ms;      // after background work that failed
     uint32_t idle_ms;       // then the write-ahead log is emptied
@@ -411,8 +411,8 @@ struct tm_sqlite {
     uint64_t wal_now;   // pages in the write-ahead log
     uint64_t wal_tried; // pages when the log could not be restarted last
     uint64_t dirty_since_us, slice_end_us, slice_took_us, retry_at_us, active_us;
-    size_t file_rows, delete_rows; // what may fit into a slice
-    bool turn; // whose slice is next, if chores and filing both want one
+    size_t delete_rows; // of the journal, what may fit into a slice
+    bool turn;          // whose slice is next, if chores and filing both want one
 };
 
 uint64_t tm_clock_us(void); // monotonic
