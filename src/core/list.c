@@ -66,7 +66,7 @@ static void reg_count(tm_list *list, const tm_span *id, const tm_span *name,
 // ---- the index ----------------------------------------------------------------------
 
 static tm_item *item_at(const tm_list *list, uint32_t index) {
-    return &list->chunks[index / TM_LIST_CHUNK][index % TM_LIST_CHUNK];
+    return list->items[index];
 }
 
 static tm_item *item_find(const tm_list *list, const tm_span *id, uint32_t hash) {
@@ -197,13 +197,9 @@ static size_t reg_need(const tm_reg *reg) {
 }
 
 // What joining `from` to `item` (NULL: to a new one) takes at most.
-static size_t item_need(const tm_list *list, const tm_item *item,
-                        const tm_item *from) {
+static size_t item_need(const tm_item *item, const tm_item *from) {
     size_t need = 0, count = item == NULL ? 0 : item->field_count;
-    if (item == NULL) need = tm_pool_block(from->id.len);
-    if (item == NULL && list->count % TM_LIST_CHUNK == 0) {
-        need += tm_pool_block(TM_LIST_CHUNK * sizeof(tm_item));
-    }
+    if (item == NULL) need = tm_pool_block(sizeof *item + from->id.len);
     need += reg_need(&from->add);
     for (uint32_t i = 0; i < from->field_count; i++) {
         const tm_item_field *field = &from->fields[i];
@@ -216,34 +212,31 @@ static size_t item_need(const tm_list *list, const tm_item *item,
 // After this, joining `from` cannot fail.
 static tm_status item_reserve(tm_list *list, const tm_item *item,
                               const tm_item *from) {
-    tm_status status = tm_pool_reserve(&list->pool, item_need(list, item, from));
+    tm_status status = tm_pool_reserve(&list->pool, item_need(item, from));
     if (status == TM_OK) {
         status = tm_table_reserve(&list->browsers, from->field_count + 1);
     }
     if (status == TM_OK) status = tm_table_reserve(&list->names, from->field_count);
     if (status != TM_OK || item != NULL) return status;
-    if (list->count == UINT32_MAX - TM_LIST_CHUNK) return TM_E_NOMEM;
-    tm_item **chunks =
-        array_reserve(list->alloc, list->chunks, list->count / TM_LIST_CHUNK,
-                      &list->chunk_cap, sizeof *chunks);
-    if (chunks == NULL) return TM_E_NOMEM;
-    list->chunks = chunks;
+    if (list->count == UINT32_MAX - 1) return TM_E_NOMEM;
+    tm_item **items = array_reserve(list->alloc, list->items, list->count,
+                                    &list->item_cap, sizeof *items);
+    if (items == NULL) return TM_E_NOMEM;
+    list->items = items;
     return places_reserve(list);
 }
 
 // ---- changing what is reserved ------------------------------------------------------
 
+// An item is followed by its id: who looks for one reads both.
 static tm_item *item_make(tm_list *list, const tm_span *id, uint32_t hash) {
-    uint32_t index = list->count++;
-    if (index % TM_LIST_CHUNK == 0) {
-        list->chunks[index / TM_LIST_CHUNK] =
-            tm_pool_get(&list->pool, TM_LIST_CHUNK * sizeof(tm_item));
-    }
-    tm_item *item = item_at(list, index);
+    tm_item *item = tm_pool_get(&list->pool, sizeof *item + id->len);
     memset(item, 0, sizeof *item);
-    item->id = text_copy(&list->pool, id);
-    item->index = index;
-    list_place place = {hash, index + 1};
+    item->id.ptr = memcpy(item + 1, id->ptr, id->len);
+    item->id.len = id->len;
+    item->index = list->count++;
+    list->items[item->index] = item;
+    list_place place = {hash, list->count};
     place_put(list->places, list->place_cap, &place);
     list->size += SIZE_ITEM + json_len(id);
     return item;
@@ -452,7 +445,7 @@ void tm_list_free(tm_list *list) {
     tm_table_deinit(&list->browsers);
     tm_table_deinit(&list->names);
     tm_table_deinit(&list->unknown_ids);
-    tm_alloc_put(alloc, list->chunks, list->chunk_cap * sizeof *list->chunks);
+    tm_alloc_put(alloc, list->items, list->item_cap * sizeof *list->items);
     tm_alloc_put(alloc, list->places, list->place_cap * sizeof *list->places);
     for (size_t i = 0; i < list->unknown_count; i++) {
         const list_unknown *kept = &list->unknown[i];

@@ -1,8 +1,8 @@
 // list_impl.h - what list.c and list_json.c share, and nobody else sees.
 //
 // Every change of a list goes: look up, make sure of all memory it can need (the only
-// step that fails), change. Items are numbered in order of arrival and stand in chunks
-// that never move, so a tm_item's address is good until the list is compacted.
+// step that fails), change. Items are numbered in order of arrival and never move, so a
+// tm_item's address is good until the list is compacted.
 //
 // Knows core/list.h, core/pool.h.
 #ifndef TM_CORE_LIST_IMPL_H
@@ -10,8 +10,6 @@
 
 #include "core/list.h"
 #include "core/pool.h"
-
-#define TM_LIST_CHUNK 16u // items in one block of the pool
 
 // A text that many registers share, and how many do. The spans that name it point at its
 // `text`. One that falls out of use stays until the list is compacted.
@@ -40,9 +38,9 @@ typedef struct list_place {
 struct tm_list {
     const tm_alloc *alloc;
     tm_seed seed;
-    tm_pool pool;     // of the items, the words, the values
-    tm_item **chunks; // of TM_LIST_CHUNK items each
-    size_t chunk_cap;
+    tm_pool pool; // of the items, the words, the values
+    tm_item **items;
+    size_t item_cap;
     uint32_t count, live;
     list_place *places;
     size_t place_cap;         // 0 or a power of two
