@@ -453,9 +453,9 @@ static tm_status threads_start(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
 }
 
 static tm_status writable_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
-    tm_status status = tm_lock_take(s->path, &s->lock_fd, problem);
+    tm_status status = tm_file_local(s->path, problem);
+    if (status == TM_OK) status = tm_lock_take(s->path, &s->lock_fd, problem);
     if (status == TM_OK) status = tm_file_create(s->path, false, problem);
-    if (status == TM_OK) status = tm_file_local(s->path, problem);
     if (status == TM_OK) status = writer_open(s, problem);
     if (status == TM_OK) status = others_open(s, problem);
     return status == TM_OK ? threads_start(s, problem) : status;

@@ -40,10 +40,27 @@ static tm_status failed(const char *what, const char *path,
     return TM_E_IO;
 }
 
+// The directory of a file; sqlite3_free. NULL: out of memory.
+static char *directory_of(const char *path) {
+    char *directory = sqlite3_mprintf("%s", path);
+    char *slash = directory == NULL ? NULL : strrchr(directory, '/');
+    if (slash != NULL) slash[slash == directory ? 1 : 0] = '\0';
+    return directory;
+}
+
 tm_status tm_file_local(const char *path, char problem[TM_PROBLEM_MAX]) {
     struct statfs fs;
     const char *name = NULL;
-    if (statfs(path, &fs) != 0) return failed("cannot examine", path, problem);
+    int rc = statfs(path, &fs);
+    if (rc != 0 && errno == ENOENT) { // it will be made: look at its directory
+        char *directory = directory_of(path);
+        if (directory == NULL) return TM_E_NOMEM;
+        rc = statfs(directory, &fs);
+        int error = errno;
+        sqlite3_free(directory);
+        errno = error;
+    }
+    if (rc != 0) return failed("cannot examine", path, problem);
     if (!tm_filesystem_remote((unsigned long)fs.f_type, &name)) return TM_OK;
     snprintf(problem, TM_PROBLEM_MAX,
              "%.120s is on a network filesystem (%s), where SQLite's locks do not "
@@ -72,14 +89,13 @@ tm_status tm_path_resolve(const char *path, char **resolved,
 }
 
 tm_status tm_directory_sync(const char *path, char problem[TM_PROBLEM_MAX]) {
-    char *directory = sqlite3_mprintf("%s", path);
+    char *directory = directory_of(path);
     if (directory == NULL) return TM_E_NOMEM;
-    char *slash = strrchr(directory, '/');
-    if (slash != NULL) slash[slash == directory ? 1 : 0] = '\0';
-    int fd = open(slash == NULL ? "." : directory, O_RDONLY | O_CLOEXEC);
+    int fd = open(directory, O_RDONLY | O_CLOEXEC);
     tm_status status = TM_OK;
-    if (fd < 0 || fsync(fd) != 0)
+    if (fd < 0 || fsync(fd) != 0) {
         status = failed("cannot sync", directory, problem);
+    }
     if (fd >= 0) close(fd);
     sqlite3_free(directory);
     return status;

@@ -76,6 +76,8 @@ typedef struct tm_store_append {
 // a reader that goes on from the last batch always gets further. At least one batch
 // beyond comes if there is one.
 //   more   whether batches follow that were cut off
+// TM_E_AGAIN, TM_E_NOMEM: try later. TM_E_IO, TM_E_CORRUPT: the storage failed, or is
+// damaged. There are then no batches.
 typedef struct tm_store_read {
     tm_key key; // borrows
     uint64_t since;
@@ -86,7 +88,8 @@ typedef struct tm_store_read {
     tm_store_own own;
 } tm_store_read;
 
-// load - the stored snapshot. `seq` 0 and an empty span: there is none.
+// load - the stored snapshot. `seq` 0 and an empty span: there is none. Failures as in
+// read.
 typedef struct tm_store_load {
     tm_key key; // borrows
     void (*done)(struct tm_store_load *request, tm_status status, uint64_t seq,

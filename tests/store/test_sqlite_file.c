@@ -341,6 +341,31 @@ static void a_person_can_query_it(void **state) {
     }
 }
 
+// The queries of the documentation are run; an error in one fails.
+static void the_documentation_can_be_asked(void **state) {
+    (void)state;
+    tm_store *store = scratch_open(NAME, NULL);
+    T_OK(drive_append(store, drive_key("ann", "selected-images"), 7, 1, 3));
+    tm_store_close(store);
+    FILE *page = fopen("docs/STORAGE.md", "r");
+    assert_non_null(page);
+    static char line[1024], sql[8192];
+    size_t len = 0;
+    bool inside = false;
+    while (fgets(line, sizeof line, page) != NULL) {
+        if (strcmp(line, "```\n") == 0) inside = false;
+        if (inside) {
+            T_TRUE(len + strlen(line) < sizeof sql);
+            memcpy(sql + len, line, strlen(line) + 1);
+            len += strlen(line);
+        }
+        if (strcmp(line, "```sql\n") == 0) inside = true;
+    }
+    fclose(page);
+    T_TRUE(len > 500);
+    T_TEXT(t_str(scratch_sql(NAME, sql)), "ann"); // the largest list
+}
+
 // Rows that are filed but not yet deleted from the journal are shown once: the store is
 // held right there, on the writer's thread.
 static void log_shows_each_batch_once(watch *w, tm_point point) {
@@ -627,6 +652,7 @@ int main(void) {
         CASE(pragmas_are_read_back),
         CASE(only_its_owner_can_read_it),
         CASE(a_person_can_query_it),
+        CASE(the_documentation_can_be_asked),
         CASE(the_log_is_whole_while_it_is_filed),
         CASE(journal_numbers_are_never_used_again),
         CASE(numbers_beyond_the_keys_are_refused),
