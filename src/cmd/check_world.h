@@ -1,8 +1,11 @@
 // check_world.h - the world of a golden scenario: pages with real engines behind a door,
 // browsers' storage, a server, and one virtual time for all of them.
 //
-//     check_scenario.c   walks through the steps and looks
-//     check_traffic.c    pushes, pulls, and delivers what the push channel carries
+//     check_scenario.c   walks through the steps
+//     check_expect.c     looks
+//     check_traffic.c    pushes and pulls
+//     check_channel.c    connects, cuts, restarts
+//     check_wire.c       what lies between one engine and the server
 //     check_page.c       one page: its engine's life, and its storage
 //     check_server.c     the service and its store
 //
@@ -122,7 +125,16 @@ bool tm_check_page_call_now(tm_check_world *world, tm_check_page *page,
                             tm_check_fn call, const uint64_t *args, size_t count,
                             tm_span in, int64_t *result, tm_span *out);
 
-// ---- check_traffic.c ----------------------------------------------------------------
+// ---- check_expect.c -----------------------------------------------------------------
+
+// tm_check_expect_step - a step `expect`; `page` is whom it looks at, or NULL.
+bool tm_check_expect_step(tm_check_world *world, const tm_node *step,
+                          tm_check_page *page);
+
+// tm_check_expect_ending - the case's own `expect`, after the last step.
+bool tm_check_expect_ending(tm_check_world *world, const tm_node *expect);
+
+// ---- check_traffic.c, check_channel.c ----------------------------------------------------------------
 
 typedef enum tm_check_push_fault {
     TM_CHECK_PUSH_FINE,
