@@ -21,6 +21,9 @@ endif()
 
 # tm_tests(ROOM [library...]) - beside tm_ROOM itself.
 function(tm_tests room)
+    if(NOT room IN_LIST TM_TESTED)
+        return()
+    endif()
     set(directory ${CMAKE_SOURCE_DIR}/tests/${room})
     file(GLOB sources CONFIGURE_DEPENDS ${directory}/*.c)
     set(tests ${sources})
