@@ -7,8 +7,9 @@
 // moves that little itself, between two commits.
 #include "store/sqlite_internal.h"
 
-// The log may grow so many times beyond wal_pages_max before the writer moves all there
-// is, however long that takes: the disk is slower than what is written to it.
+// The log may grow so many times beyond wal_pages_max before the writer waits for the
+// keeper and moves all that is left, however long that takes: the disk is slower than
+// what is written to it.
 #define PATIENCE 8u
 
 // Whether a checkpoint failed for a reason that matters. Somebody reading an old state,
@@ -36,6 +37,7 @@ void *tm_keeper_main(void *store) {
         pthread_mutex_lock(&s->lock);
         s->wal.running = false;
         if (moved > 0) s->wal.moved = (uint64_t)moved;
+        pthread_cond_signal(&s->to_writer);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -61,12 +63,17 @@ void tm_keeper_ask(tm_sqlite *s) {
         s->wal_tried = 0;
     }
     s->wal.pages = pages;
+    bool far = pages >= most * PATIENCE;
+    while (far && s->wal.running) {
+        pthread_cond_wait(&s->to_writer, &s->lock);
+    }
+    if (far) s->wal.wanted = false;
     uint64_t left = pages > s->wal.moved ? pages - s->wal.moved : 0;
     bool busy = s->wal.running || s->wal.wanted;
     // Where a reader keeps an old state, trying at every commit would help nobody.
     bool try_ = !busy && pages >= most &&
                 pages >= s->wal_tried + s->tuning.wal_pages &&
-                (left <= s->tuning.wal_pages || pages >= most * PATIENCE);
+                (far || left <= s->tuning.wal_pages);
     if (!busy && !try_ && left >= s->tuning.wal_pages) {
         s->wal.wanted = true;
         pthread_cond_signal(&s->to_keeper);
