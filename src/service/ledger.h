@@ -29,7 +29,7 @@
 
 // How many bytes of batches a list keeps in memory. A thousand lists must fit into a few
 // dozen megabytes, and a reader further behind costs one read of the store.
-#define TM_TAIL_BYTES_MAX (16u << 10)
+#define TM_TAIL_BYTES_MAX (8u << 10)
 
 // Where the log stood when: coarse, for the floor's age and the price of a tail.
 #define TM_MILESTONES_MAX 48u

@@ -270,7 +270,10 @@ static void serve_acks(tm_call *call) {
     } else if (seq == ledger->tail.base_seq) {
         answer_acks(call, seq, ledger->tail.base_mark);
     } else {
-        const tm_block *block = tm_tail_find(&ledger->tail, seq - 1, &mark);
+        const tm_block *block = ledger->tail.last;
+        if (seq < block->batch.first_seq) {
+            block = tm_tail_find(&ledger->tail, seq - 1, &mark);
+        }
         answer_acks(call, block->batch.last_seq, block->batch.mark);
     }
 }

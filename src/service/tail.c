@@ -58,6 +58,10 @@ const tm_block *tm_tail_find(const tm_tail *tail, uint64_t since,
     TM_ASSERT(since >= tail->base_seq);
     *mark = since == tail->base_seq ? tail->base_mark : NULL;
     const tm_block *block = tail->first;
+    const tm_block *last = tail->last;
+    if (last != NULL && since >= last->batch.first_seq) { // as most ask
+        block = last;
+    }
     for (; block != NULL && block->batch.last_seq <= since; block = block->next) {
         if (block->batch.last_seq == since) *mark = block->batch.mark;
     }
