@@ -266,6 +266,9 @@ static int check_all(check *run, char **names) {
                      run->total);
     }
     if (run->passed < run->total) return TM_EXIT_FAILED;
+    if (run->total == 0 && !run->unreadable) { // what tries nothing proves nothing
+        return tm_usage_error(run->command, "there is no case in what was named");
+    }
     return run->unreadable ? TM_EXIT_USAGE : TM_EXIT_OK;
 }
 

@@ -8,6 +8,9 @@
 
 #include "core/limits.h"
 
+// An edit that is made more often than this is a slip of the pen, and would take a day.
+#define TIMES_MAX 100000u
+
 // ---- flaws --------------------------------------------------------------------------
 
 __attribute__((format(printf, 2, 3))) static bool flawed(tm_check_case_flaw *flaw,
@@ -32,6 +35,7 @@ typedef enum member_form {
     FORM_INT,    // may be negative
     FORM_AMOUNT, // from 0
     FORM_NTH,    // from 1
+    FORM_TIMES,  // from 1 to TIMES_MAX
     FORM_OP,     // an edit
     FORM_OPS,    // an array of them
     FORM_STATE,  // the public view
@@ -126,6 +130,8 @@ static bool form_is(const tm_node *node, member_form form,
         return tm_node_u64(node, &number);
     case FORM_NTH:
         return tm_node_u64(node, &number) && number > 0;
+    case FORM_TIMES:
+        return tm_node_u64(node, &number) && number > 0 && number <= TIMES_MAX;
     case FORM_OP:
         return op_is(node, flaw);
     case FORM_OPS:
@@ -171,6 +177,7 @@ static const char *form_words(member_form form) {
         [FORM_INT] = "an integer",
         [FORM_AMOUNT] = "a number from 0 on",
         [FORM_NTH] = "a number from 1 on",
+        [FORM_TIMES] = "a number from 1 to 100000",
         [FORM_OP] = "an operation",
         [FORM_OPS] = "an array of operations",
         [FORM_STATE] = "a state",
@@ -231,7 +238,7 @@ static const member edit_members[] = {DO,
                                       AT,
                                       {"op", FORM_OP, true},
                                       {"result", FORM_RESULT, false},
-                                      {"times", FORM_NTH, false},
+                                      {"times", FORM_TIMES, false},
                                       {0}};
 static const member push_members[] = {DO,
                                       AT,

@@ -85,6 +85,10 @@ static void test_steps(void **state) {
          SCENARIO("{\"do\":\"edit\",\"at\":\"A\",\"op\":{\"type\":\"ADD\"},"
                   "\"times\":0}"),
          0, "`times`"},
+        {"times without end",
+         SCENARIO("{\"do\":\"edit\",\"at\":\"A\",\"op\":{\"type\":\"ADD\"},"
+                  "\"times\":100001}"),
+         0, "a number from 1 to 100000"},
         {"a negative advance", SCENARIO("{\"do\":\"advance\",\"ms\":-1}"), 0,
          "`ms`"},
         {"a negative offset",
