@@ -1,4 +1,4 @@
-// list_impl.h - what list.c and list_json.c share, and nobody else sees.
+// list_impl.h - what list.c, list_join.c and list_json.c share, and nobody else sees.
 //
 // Every change of a list goes: look up, make sure of all memory it can need (the only
 // step that fails), change. Items are numbered in order of arrival and never move, so a
@@ -55,5 +55,28 @@ struct tm_list {
     size_t unknown_count, unknown_cap;
     tm_table unknown_ids; // id -> anything
 };
+
+// A register that has a value; a zeroed one has none.
+static inline bool tm_list_written(const tm_reg *reg) {
+    return reg->at.browser.len > 0;
+}
+
+// `hash` is the lower half of the id's under the list's seed. NULL: there is none.
+tm_item *tm_list_item_find(const tm_list *list, const tm_span *id, uint32_t hash);
+
+// Where the field is, or where it would go.
+uint32_t tm_list_field_place(const tm_item *item, const tm_span *name, bool *found);
+
+// The ways into a list. `changed` is raised where something changed, never lowered.
+// TM_E_NOMEM: the list is as it was.
+//
+// An item joins all of `from`, which may be another list's or one made up for this: its
+// id, and that it is dead, or its registers.
+TM_MUST_USE tm_status tm_list_item_join(tm_list *list, const tm_item *from,
+                                        bool *changed);
+TM_MUST_USE tm_status tm_list_sort_join(tm_list *list, const tm_reg *write,
+                                        bool *changed);
+TM_MUST_USE tm_status tm_list_unknown_keep(tm_list *list, const tm_span *id,
+                                           const tm_span *raw);
 
 #endif
