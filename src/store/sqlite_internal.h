@@ -33,20 +33,19 @@
 
 // ---- numbers ------------------------------------------------------------------------
 
-// batches.at = list id << 36 | first seq: an integer key keeps a list's rows together in
-// a table whose inner pages hold nothing but keys (half again as fast to file into as a
-// composite key, which would keep whole rows there).
+// batches.at = list id << 36 | first seq, so ids end at 2^27-1 (TM_SQL_LIST_ADD). An
+// integer key keeps a list's rows together in a table whose inner pages hold nothing but
+// keys: half again as fast to file into as a composite key, which would keep whole rows
+// there.
 #define TM_AT_SEQ_BITS 36u
 #define TM_AT_SEQ_MAX  ((UINT64_C(1) << TM_AT_SEQ_BITS) - 1) // 68 thousand million
-#define TM_AT_LIST_MAX ((UINT64_C(1) << (63 - TM_AT_SEQ_BITS)) - 1) // 134 million
 
-#define TM_GROUP_REQUESTS_MAX 4096u // appends in one commit ...
-#define TM_GROUP_BYTES_MAX                                                         \
-    (16u << 20) // ... and bytes: half a second of a slow disk
-#define TM_PART_BYTES      (256u << 10) // of a snapshot in one commit
-#define TM_IDLE_PLACES_MAX 16384u // lists kept in memory to save looking them up
-#define TM_PASS_PLACES_MAX 65536u // lists sorted at once, some 10 ms of work
-#define TM_BACKLOG_HIGH    65536u // unfiled rows from which filing gets half the time
+#define TM_GROUP_REQUESTS_MAX 4096u        // appends in one commit ...
+#define TM_GROUP_BYTES_MAX    (16u << 20)  // ... and bytes: half a second, slowly
+#define TM_PART_BYTES         (256u << 10) // of a snapshot in one commit
+#define TM_IDLE_PLACES_MAX    16384u // lists kept in memory to save looking them up
+#define TM_PASS_PLACES_MAX    65536u // lists sorted at once, some 10 ms of work
+#define TM_BACKLOG_HIGH       65536u // unfiled rows from which filing gets half the time
 
 // What a test sets otherwise; tm_sqlite_tuning_default has what we run with.
 typedef enum tm_point {
@@ -71,10 +70,9 @@ typedef struct tm_sqlite_tuning {
     uint32_t retry_ms;      // after background work that failed
     uint32_t idle_ms;       // then the write-ahead log is emptied
     uint32_t wal_pages;     // unmoved pages that wake the keeper
-    uint32_t
-        wal_pages_max; // the writer moves the rest itself, so that the log restarts
-    void (*point)(void *context,
-                  tm_point point); // on the writer's thread; may be NULL
+    uint32_t wal_pages_max; // from so many the writer moves the rest itself
+    // Called on the writer's thread; may be NULL.
+    void (*point)(void *context, tm_point point);
     void *point_context;
 } tm_sqlite_tuning;
 
@@ -276,11 +274,11 @@ typedef struct tm_place tm_place;
 struct tm_place {
     tm_ref *refs; // unfiled tail: refs[from .. from + count)
     size_t from, count, cap;
-    tm_store_own *first,
-        *last;     // outstanding appends, reads, loads, in order (`after`)
-    size_t active; // how many of them, from the first, are under way
-    bool reading;  // whether those are reads and loads, or appends
-    uint32_t pins; // saves and trims that need it
+    tm_store_own *first; // outstanding appends, reads, loads, in order (`after`)
+    tm_store_own *last;
+    size_t active;           // how many of them, from the first, are under way
+    bool reading;            // whether those are reads and loads, or appends
+    uint32_t pins;           // saves and trims that need it
     tm_place *older, *newer; // idle ones
     bool idle;
 
@@ -305,14 +303,12 @@ typedef struct tm_sqlite tm_sqlite;
 
 // All of these: under the lock.
 tm_place *tm_place_get(tm_sqlite *s, tm_key key); // NULL: out of memory; never idle
-void tm_place_settle(tm_sqlite *s,
-                     tm_place *place); // it may have become idle: or freed
+void tm_place_settle(tm_sqlite *s, tm_place *place); // if idle now: kept, or freed
 bool tm_place_reserve(tm_sqlite *s, tm_place *place, size_t more);
 void tm_place_push(tm_place *place, tm_ref ref); // after tm_place_reserve
 void tm_place_drop(tm_sqlite *s, tm_place *place, size_t count); // the oldest refs
-size_t tm_place_seek(const tm_place *place,
-                     uint64_t since); // first ref that ends there
-                                      // or later, from 0
+// The index of the first ref that ends at `since` or later.
+size_t tm_place_seek(const tm_place *place, uint64_t since);
 void tm_places_free(tm_sqlite *s);
 
 // tm_list_lookup - its id, 0 if it is not in `lists`; tm_list_filed - the last seq that is

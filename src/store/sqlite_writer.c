@@ -151,20 +151,32 @@ static void group_finish(tm_sqlite *s, tm_queue *group, tm_status all) {
     tm_sqlite_unlock(s);
 }
 
+// A commit ended so that nobody knows, and not for the disk's sake. If its rows are there,
+// the memory is behind the database, and going on would number them twice.
+static void unsure_look(tm_sqlite *s, uint64_t n) {
+    sqlite3_stmt *get = tm_conn_stmt(&s->writer, TM_SQL_JOURNAL_GET);
+    int rc = tm_bind_u64(get, 1, n);
+    if (rc == SQLITE_OK) rc = sqlite3_step(get);
+    sqlite3_reset(get);
+    if (rc == SQLITE_DONE) return;
+    (void)tm_sqlite_failed(s, &s->writer, SQLITE_IOERR,
+                           "after a commit that failed");
+}
+
 static void group_commit(tm_sqlite *s, tm_queue *group) {
     if (tm_sqlite_dead(s)) {
         group_finish(s, group, TM_E_IO);
         return;
     }
-    size_t rows = 0;
+    uint64_t last_n = 0; // of the journal; 0 = nothing was inserted
     bool committing = false;
     int rc = tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE);
     for (tm_store_own *own = group->first; own != NULL && rc == SQLITE_OK;
          own = own->next) {
         rc = append_insert(s, own);
-        if (own->status == TM_OK) rows++;
+        if (own->status == TM_OK) last_n = own->number;
     }
-    if (rc == SQLITE_OK && rows == 0) { // nothing but refusals
+    if (rc == SQLITE_OK && last_n == 0) { // nothing but refusals
         tm_conn_rollback(&s->writer);
         tm_drafts_drop(s);
         group_finish(s, group, TM_OK);
@@ -179,6 +191,9 @@ static void group_commit(tm_sqlite *s, tm_queue *group) {
         tm_status status = tm_sqlite_failed(s, &s->writer, rc, "append");
         tm_conn_rollback(&s->writer);
         tm_drafts_drop(s);
+        if (committing && status == TM_E_UNSURE && !tm_sqlite_dead(s)) {
+            unsure_look(s, last_n);
+        }
         // Unsure is only what a commit was tried for, unless the disk itself failed.
         if (!committing && !tm_sqlite_dead(s)) status = TM_E_AGAIN;
         group_finish(s, group, status);
