@@ -50,14 +50,15 @@ static void disk(const char *directory, size_t bytes) {
     void *block = calloc(1, bytes);
     check(block != NULL, "out of memory");
     size_t count = 0;
-    double began = now_s(), end = began;
-    for (; end - began < 1.0; count++, end = now_s()) {
+    double began = now_s();
+    while (now_s() - began < 1.0) {
         check(pwrite(fd, block, bytes, (off_t)(count * bytes)) == (ssize_t)bytes,
               "the disk is full");
         check(fdatasync(fd) == 0, "fdatasync failed");
+        count++;
     }
     printf("disk: append %zu KiB, fdatasync    %8.0f /s\n", bytes / 1024,
-           (double)count / (end - began));
+           (double)count / (now_s() - began));
     free(block);
     close(fd);
     unlink(path);

@@ -47,7 +47,11 @@ static content *contents;
 
 void fault_set(const fault_plan *fresh) {
     pthread_mutex_lock(&lock);
-    plan = fresh == NULL ? (fault_plan){0} : *fresh;
+    if (fresh != NULL) {
+        plan = *fresh;
+    } else {
+        plan = (fault_plan){0};
+    }
     counted = hits = 0;
     pthread_mutex_unlock(&lock);
 }
