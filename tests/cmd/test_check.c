@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <jansson.h>
+#include <sys/stat.h>
 
 static const char *const golden[] = {
     "tests/golden/checklist.json",    "tests/golden/clocks.json",
@@ -357,21 +358,33 @@ static void test_usage(void **state) {
     }
 }
 
-// Without node: said once, plainly.
-static void test_no_node(void **state) {
-    char command[1024];
-    (void)state;
-    t_row = "no node";
-    (void)snprintf(
-        command, sizeof command,
-        "PATH=/nowhere %s check --engine wasm tests/golden/clocks.json 2>&1",
-        TM_PROGRAM);
+// Runs the wasm engine with this PATH; the words must be there, and the code 2.
+static void node_missing(const char *path, const char *want) {
+    char command[2048], text[2048] = "";
+    (void)snprintf(command, sizeof command,
+                   "PATH=%s %s check --engine wasm tests/golden/clocks.json 2>&1",
+                   path, program_path);
     FILE *from = popen(command, "r");
-    char text[512] = "";
     size_t len = fread(text, 1, sizeof text - 1, from);
     text[len] = '\0';
     T_EQ(pclose(from) >> 8, 2);
-    if (strstr(text, "node is not there") == NULL) T_TEXT(t_str(text), "");
+    if (strstr(text, want) == NULL) T_TEXT(t_str(text), want);
+}
+
+// Without node, or with one that is none: said once, plainly.
+static void test_no_node(void **state) {
+    char path[512];
+    (void)state;
+    t_row = "no node";
+    node_missing("/nowhere", "node is not there: core.wasm is run by Node.js 20");
+    t_row = "a node that ends";
+    file_write("node", "#!/bin/sh\nexit 3\n");
+    T_EQ(chmod(path_in("node"), 0700), 0);
+    (void)snprintf(path, sizeof path, "%s", path_in(""));
+    node_missing(path, "node ended with exit code 3");
+    t_row = "a node that cannot be run";
+    file_write("node", "neither a script nor a program\n");
+    node_missing(path, "tidemark check: node ");
 }
 
 // More than one request's worth of `initial`.
