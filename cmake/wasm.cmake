@@ -7,7 +7,8 @@
 #
 # Small (of 37 KB gzipped these take 4.5): a tm_span goes in two values instead of through
 # memory (experimental-mv, all of it being our own code), every address and index is as
-# short as it can be (--compress-relocations), and loops keep their counters.
+# short as it can be (--compress-relocations), loops keep their counters, nothing is
+# computed earlier than it is asked for, and a function is inlined only where that is less.
 find_program(TM_WASM_CC clang-14 REQUIRED)
 find_program(TM_WASM_LD wasm-ld-14 REQUIRED)
 
@@ -28,7 +29,8 @@ foreach(source IN LISTS wasm_sources)
         COMMAND ${TM_WASM_CC} --target=wasm32 -std=c11 -ffreestanding -fvisibility=hidden
                 -Oz -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals
                 -mmultivalue -Xclang -target-abi -Xclang experimental-mv
-                -mllvm -disable-lsr
+                -mllvm -disable-lsr -mllvm -enable-pre=false
+                -mllvm -disable-machine-licm -mllvm -inline-threshold=-20
                 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
                 -Wvla -Werror # not -Wmissing-prototypes: an export has no header
                 -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=

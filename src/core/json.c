@@ -39,7 +39,7 @@ static tm_status corrupt(tm_json *in, const char *reason) {
 }
 
 static tm_status no_memory(tm_json *in) {
-    return fail_at(in, TM_E_NOMEM, in->at, "out of memory");
+    return fail_at(in, TM_E_NOMEM, in->at, TM_WHY("out of memory"));
 }
 
 tm_status tm_json_fail(tm_json *in, const char *reason) {
@@ -95,7 +95,7 @@ bool tm_utf8_valid(tm_span text) {
 // May stop early, never late.
 static inline size_t plain_run(const uint8_t *p, size_t left) {
     size_t at = 0;
-    while (left - at >= 8) {
+    while (!TM_BROWSER && left - at >= 8) {
         uint64_t word;
         memcpy(&word, p + at, 8);
         // A byte's high bit is set in one of these if it is not plain. A borrow can spoil
@@ -140,7 +140,7 @@ static int32_t hex4(const uint8_t *p, size_t left) {
 static size_t escape_len(const uint8_t *p, size_t left, uint32_t *code,
                          const char **reason) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    *reason = "bad escape";
+    *reason = TM_WHY("bad escape");
     if (left < 2) return 0;
     for (size_t i = 0; i < sizeof from - 1; i++) {
         if (p[1] != (uint8_t)from[i]) continue;
@@ -152,7 +152,7 @@ static size_t escape_len(const uint8_t *p, size_t left, uint32_t *code,
     if (high < 0) return 0;
     *code = (uint32_t)high;
     if (high < 0xd800 || high > 0xdfff) return 6;
-    *reason = "unpaired surrogate";
+    *reason = TM_WHY("unpaired surrogate");
     if (high > 0xdbff || left < 12 || p[6] != '\\' || p[7] != 'u') return 0;
     int32_t low = hex4(p + 8, left - 8);
     if (low < 0xdc00 || low > 0xdfff) return 0;
@@ -194,7 +194,7 @@ static size_t unescape(uint8_t *to, tm_span text) {
 static size_t odd_len(const uint8_t *p, size_t left, bool *escaped,
                       const char **reason) {
     uint32_t code;
-    *reason = "the document ends early";
+    *reason = TM_WHY("the document ends early");
     if (left == 0) return 0;
     if (p[0] == '\\') {
         *escaped = true;
@@ -256,15 +256,16 @@ static tm_status int_scan(tm_json *in, bool *negative, uint64_t *number) {
         uint64_t digit = (uint64_t)(p[at] - '0');
         if (value >= UINT64_MAX / 10 &&
             (value > UINT64_MAX / 10 || digit > UINT64_MAX % 10)) {
-            return corrupt(in, "number past 2^64-1");
+            return corrupt(in, TM_WHY("number past 2^64-1"));
         }
         value = value * 10 + digit;
     }
-    if (at == first) return corrupt(in, "not a number");
-    if (p[first] == '0' && at - first > 1) return corrupt(in, "leading zero");
-    if (*negative && value == 0) return corrupt(in, "negative zero");
+    if (at == first) return corrupt(in, TM_WHY("not a number"));
+    if (p[first] == '0' && at - first > 1)
+        return corrupt(in, TM_WHY("leading zero"));
+    if (*negative && value == 0) return corrupt(in, TM_WHY("negative zero"));
     if (at < end && (p[at] == '.' || p[at] == 'e' || p[at] == 'E')) {
-        return corrupt(in, "not an integer literal");
+        return corrupt(in, TM_WHY("not an integer literal"));
     }
     in->at = at;
     *number = value;
@@ -287,7 +288,7 @@ void tm_json_init(tm_json *in, tm_span source, uint32_t depth_max,
                   tm_arena *arena) {
     TM_ASSERT(depth_max <= TM_JSON_DEPTH_MAX);
     *in = (tm_json){.source = source, .arena = arena, .depth_max = depth_max};
-    if (source.len > UINT32_MAX) (void)corrupt(in, "document too long");
+    if (source.len > UINT32_MAX) (void)corrupt(in, TM_WHY("document too long"));
 }
 
 // What a value is, by its first byte. END = no value begins so.
@@ -315,11 +316,11 @@ tm_json_kind tm_json_peek(tm_json *in) {
     space_skip(in);
     in->start = in->at;
     if (in->at == in->source.len) {
-        if (in->depth > 0) (void)corrupt(in, "the document ends early");
+        if (in->depth > 0) (void)corrupt(in, TM_WHY("the document ends early"));
         return TM_JSON_END;
     }
     tm_json_kind kind = kind_of(in->source.ptr[in->at]);
-    if (kind == TM_JSON_END) (void)corrupt(in, "not a JSON value");
+    if (kind == TM_JSON_END) (void)corrupt(in, TM_WHY("not a JSON value"));
     return kind;
 }
 
@@ -331,13 +332,13 @@ static tm_status expect(tm_json *in, tm_json_kind kind) {
         return TM_OK;
     }
     static const char *const reasons[] = {
-        [TM_JSON_END] = "expected the end",
-        [TM_JSON_NULL] = "expected null",
-        [TM_JSON_BOOL] = "expected true or false",
-        [TM_JSON_INT] = "expected an integer",
-        [TM_JSON_STRING] = "expected a string",
-        [TM_JSON_ARRAY] = "expected an array",
-        [TM_JSON_OBJECT] = "expected an object",
+        [TM_JSON_END] = TM_WHY("expected the end"),
+        [TM_JSON_NULL] = TM_WHY("expected null"),
+        [TM_JSON_BOOL] = TM_WHY("expected true or false"),
+        [TM_JSON_INT] = TM_WHY("expected an integer"),
+        [TM_JSON_STRING] = TM_WHY("expected a string"),
+        [TM_JSON_ARRAY] = TM_WHY("expected an array"),
+        [TM_JSON_OBJECT] = TM_WHY("expected an object"),
     };
     tm_json_kind found = tm_json_peek(in);
     return found == kind ? in->status : corrupt(in, reasons[kind]);
@@ -362,7 +363,7 @@ tm_status tm_json_u64(tm_json *in, uint64_t *number) {
     tm_status status = expect(in, TM_JSON_INT);
     if (status == TM_OK) status = int_scan(in, &negative, &value);
     if (status != TM_OK) return status;
-    if (negative) return tm_json_fail(in, "negative");
+    if (negative) return tm_json_fail(in, TM_WHY("negative"));
     *number = value;
     return TM_OK;
 }
@@ -372,7 +373,8 @@ tm_status tm_json_bool(tm_json *in, bool *value) {
     tm_status status = expect(in, TM_JSON_BOOL);
     if (status != TM_OK) return status;
     bool is_true = literal_skip(in, yes);
-    if (!is_true && !literal_skip(in, no)) return corrupt(in, "not a JSON value");
+    if (!is_true && !literal_skip(in, no))
+        return corrupt(in, TM_WHY("not a JSON value"));
     *value = is_true;
     return TM_OK;
 }
@@ -381,7 +383,7 @@ tm_status tm_json_null(tm_json *in) {
     static const tm_span null = TM_LIT("null");
     tm_status status = expect(in, TM_JSON_NULL);
     if (status != TM_OK) return status;
-    return literal_skip(in, null) ? TM_OK : corrupt(in, "not a JSON value");
+    return literal_skip(in, null) ? TM_OK : corrupt(in, TM_WHY("not a JSON value"));
 }
 
 // ---- objects and arrays -------------------------------------------------------------
@@ -390,7 +392,7 @@ tm_status tm_json_open(tm_json *in, tm_json_kind kind) {
     TM_ASSERT(kind == TM_JSON_OBJECT || kind == TM_JSON_ARRAY);
     tm_status status = expect(in, kind);
     if (status != TM_OK) return status;
-    if (in->depth == in->depth_max) return corrupt(in, "nested too deep");
+    if (in->depth == in->depth_max) return corrupt(in, TM_WHY("nested too deep"));
     struct tm_json_level *level = &in->level[in->depth++];
     level->count = 0;
     level->object = kind == TM_JSON_OBJECT;
@@ -408,7 +410,7 @@ static int key_cmp(const void *a, const void *b) {
 
 static bool duplicate(tm_json *in, const struct tm_json_key *key) {
     in->level[in->depth - 1].key = (tm_span){key->ptr, key->len};
-    (void)fail_at(in, TM_E_CORRUPT, key->at, "duplicate key");
+    (void)fail_at(in, TM_E_CORRUPT, key->at, TM_WHY("duplicate key"));
     return false;
 }
 
@@ -473,7 +475,7 @@ static inline bool item_next(tm_json *in, struct tm_json_level *level,
     space_skip(in);
     in->start = in->at;
     if (in->at == in->source.len) {
-        (void)corrupt(in, "the document ends early");
+        (void)corrupt(in, TM_WHY("the document ends early"));
         return false;
     }
     uint8_t byte = in->source.ptr[in->at];
@@ -483,8 +485,8 @@ static inline bool item_next(tm_json *in, struct tm_json_level *level,
     }
     if (level->count > 0) {
         if (byte != ',') {
-            (void)corrupt(in,
-                          level->object ? "expected , or }" : "expected , or ]");
+            (void)corrupt(in, level->object ? TM_WHY("expected , or }")
+                                            : "expected , or ]");
             return false;
         }
         in->at++;
@@ -506,7 +508,7 @@ bool tm_json_member(tm_json *in, tm_span *key) {
     }
     in->start = in->at;
     if (in->at == in->source.len || in->source.ptr[in->at] != '"') {
-        (void)corrupt(in, "expected a key");
+        (void)corrupt(in, TM_WHY("expected a key"));
         return false;
     }
     size_t at = in->at;
@@ -516,7 +518,7 @@ bool tm_json_member(tm_json *in, tm_span *key) {
     if (!key_add(in, level, at)) return false;
     space_skip(in);
     if (in->at == in->source.len || in->source.ptr[in->at] != ':') {
-        (void)corrupt(in, "expected :");
+        (void)corrupt(in, TM_WHY("expected :"));
         return false;
     }
     in->at++;
@@ -556,7 +558,7 @@ static tm_status value_enter(tm_json *in) {
     case TM_JSON_OBJECT:
         return tm_json_open(in, kind);
     default:
-        return corrupt(in, "expected a value");
+        return corrupt(in, TM_WHY("expected a value"));
     }
 }
 
@@ -585,6 +587,7 @@ tm_status tm_json_end(tm_json *in) {
     if (in->status != TM_OK) return in->status;
     TM_ASSERT(in->depth == 0);
     space_skip(in);
-    if (in->at < in->source.len) return corrupt(in, "more behind the document");
+    if (in->at < in->source.len)
+        return corrupt(in, TM_WHY("more behind the document"));
     return TM_OK;
 }

@@ -20,6 +20,14 @@
 
 #define TM_JSON_DEPTH_MAX 16u // what the reader itself can follow
 
+// TM_WHY - a reason is a literal in one of these. Where a browser loads the module, all
+// are one: what it reads is written by programs, and their texts would be a tenth of it.
+#if TM_BROWSER
+#define TM_WHY(text) "malformed"
+#else
+#define TM_WHY(text) text
+#endif
+
 typedef enum tm_json_kind {
     TM_JSON_END, // the document is over
     TM_JSON_NULL,

@@ -159,19 +159,19 @@ static void member_read(tm_json *in, const char *name) {
         want.len++;
     }
     if (!tm_json_member(in, &key)) {
-        (void)tm_json_fail(in, "state is incomplete");
+        (void)tm_json_fail(in, TM_WHY("state is incomplete"));
     } else if (tm_span_cmp(key, want) != 0) {
-        (void)tm_json_fail(in, "not the state's next member");
+        (void)tm_json_fail(in, TM_WHY("not the state's next member"));
     }
 }
 
 // The next element of an array that is not over yet.
 static void element_read(tm_json *in) {
-    if (!tm_json_element(in)) (void)tm_json_fail(in, "array too short");
+    if (!tm_json_element(in)) (void)tm_json_fail(in, TM_WHY("array too short"));
 }
 
 static void array_close(tm_json *in) {
-    if (tm_json_element(in)) (void)tm_json_fail(in, "array too long");
+    if (tm_json_element(in)) (void)tm_json_fail(in, TM_WHY("array too long"));
 }
 
 static uint64_t number_read(tm_json *in, uint64_t min, uint64_t max) {
@@ -179,7 +179,7 @@ static uint64_t number_read(tm_json *in, uint64_t min, uint64_t max) {
     element_read(in);
     tm_json_kept(tm_json_u64(in, &number));
     if (number < min || number > max) {
-        (void)tm_json_fail(in, "number out of range");
+        (void)tm_json_fail(in, TM_WHY("number out of range"));
         return min;
     }
     return number;
@@ -190,7 +190,7 @@ static void browser_read(list_reading *reading) {
     tm_span browser = {NULL, 0};
     tm_json_kept(tm_json_string(in, &browser));
     if (!tm_browser_id_valid(browser)) {
-        (void)tm_json_fail(in, "not a browserId");
+        (void)tm_json_fail(in, TM_WHY("not a browserId"));
         return;
     }
     if (reading->browser_count == reading->browser_cap) {
@@ -218,7 +218,7 @@ static void reg_read(list_reading *reading, tm_reg *reg) {
     reg->at.time |= number_read(in, 0, (1u << TM_LOGICAL_BITS) - 1);
     uint64_t browser = number_read(in, 0, UINT32_MAX);
     if (browser >= reading->browser_count) {
-        (void)tm_json_fail(in, "no such browser");
+        (void)tm_json_fail(in, TM_WHY("no such browser"));
         return;
     }
     reg->at.browser = reading->browsers[browser];
@@ -229,14 +229,16 @@ static void reg_read(list_reading *reading, tm_reg *reg) {
     } else {
         tm_json_kept(tm_json_string(in, &reg->value));
     }
-    if (reg->value.len > TM_VALUE_MAX) (void)tm_json_fail(in, "value too long");
+    if (reg->value.len > TM_VALUE_MAX)
+        (void)tm_json_fail(in, TM_WHY("value too long"));
     array_close(in);
 }
 
 static tm_span id_read(tm_json *in) {
     tm_span id = {NULL, 0};
     tm_json_kept(tm_json_string(in, &id));
-    if (!tm_instance_id_valid(id)) (void)tm_json_fail(in, "not an instanceId");
+    if (!tm_instance_id_valid(id))
+        (void)tm_json_fail(in, TM_WHY("not an instanceId"));
     return id;
 }
 
@@ -260,7 +262,8 @@ static void field_read(list_reading *reading, tm_span id) {
     tm_json_kept(tm_json_open(in, TM_JSON_ARRAY));
     element_read(in);
     tm_json_kept(tm_json_string(in, &name));
-    if (!tm_field_name_valid(name)) (void)tm_json_fail(in, "not a field's name");
+    if (!tm_field_name_valid(name))
+        (void)tm_json_fail(in, TM_WHY("not a field's name"));
     element_read(in);
     reg_read(reading, &reg);
     array_close(in);
@@ -281,7 +284,7 @@ static void item_read(list_reading *reading) {
     } else {
         reg_read(reading, &add);
         if (!tm_instance_id_valid(add.value))
-            (void)tm_json_fail(in, "not an imageId");
+            (void)tm_json_fail(in, TM_WHY("not an imageId"));
         field_join(reading, id, no_name, &add);
         written = true;
     }
@@ -289,7 +292,7 @@ static void item_read(list_reading *reading) {
         field_read(reading, id);
         written = true;
     }
-    if (!written) (void)tm_json_fail(in, "an item without a register");
+    if (!written) (void)tm_json_fail(in, TM_WHY("an item without a register"));
 }
 
 static void each_read(list_reading *reading, const char *name,
@@ -306,7 +309,7 @@ static void format_read(list_reading *reading) {
     member_read(reading->in, "format");
     tm_json_kept(tm_json_u64(reading->in, &format));
     if (format == TM_STATE_FORMAT) return;
-    (void)tm_json_fail(reading->in, "a state format of another version");
+    (void)tm_json_fail(reading->in, TM_WHY("a state format of another version"));
     reading->other_format = true;
 }
 
@@ -321,7 +324,7 @@ static void sort_read(list_reading *reading) {
     }
     reg_read(reading, &sort);
     if (tm_span_cmp(sort.value, asc) != 0 && tm_span_cmp(sort.value, desc) != 0) {
-        (void)tm_json_fail(in, "sort is not asc or desc");
+        (void)tm_json_fail(in, TM_WHY("sort is not asc or desc"));
     }
     if (!is_well(reading)) return;
     if (tm_list_join_sort(reading->list, &sort) != TM_OK) no_memory(reading);
@@ -337,7 +340,7 @@ tm_status tm_list_read(tm_list *list, tm_json *in) {
     each_read(&reading, "items", item_read);
     sort_read(&reading);
     if (is_well(&reading) && tm_json_member(in, &key)) {
-        (void)tm_json_fail(in, "not a member of a state");
+        (void)tm_json_fail(in, TM_WHY("not a member of a state"));
     }
     return reading.other_format ? TM_E_RANGE : in->status;
 }

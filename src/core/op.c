@@ -66,7 +66,7 @@ enum {
 
 static const op_member members[MEMBERS] = {
     [MEMBER_ID] = {TM_LIT("id"), TEXT, 0, AT(id), 0,
-                   "id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -"},
+                   TM_WHY("id is not 1 to 64 of A-Z a-z 0-9 . _ ~ / -")},
     [SLOT(4, 'y')] = {TM_LIT("type"), TEXT, 0, AT(type_name), 0, NULL},
     [MEMBER_INSTANCE_ID] = {TM_LIT("instanceId"), TEXT, 0, AT(instance_id), 0,
                             NULL},
@@ -78,9 +78,10 @@ static const op_member members[MEMBERS] = {
     [SLOT(7, 'o')] = {TM_LIT("logical"), NUMBER, LOGICAL, 0, AT(cut.logical), NULL},
     [MEMBER_BROWSER_ID] = {TM_LIT("browserId"), TEXT, 0, AT(at.browser),
                            AT(cut.browser_id),
-                           "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -"},
+                           TM_WHY(
+                               "browserId is not 1 to 64 of A-Z a-z 0-9 . _ ~ -")},
     [MEMBER_VERSION] = {TM_LIT("version"), NUMBER, VERSION, 0, AT(cut.version),
-                        "version is not an integer from 1 to 2^53-1"},
+                        TM_WHY("version is not an integer from 1 to 2^53-1")},
     [SLOT(3, 'e')] = {TM_LIT("seq"), NUMBER, SEQ, 0, AT(cut.seq), NULL},
 };
 
@@ -217,7 +218,7 @@ static void known_read(tm_json *in, tm_op *op, op_draft *draft, uint32_t slot,
     uint8_t *base = (uint8_t *)op;
     draft->seen |= 1u << slot;
     if (draft->edit && (member->cut != 0 || slot == MEMBER_ID)) {
-        (void)tm_json_fail(in, "not a part of an edit");
+        (void)tm_json_fail(in, TM_WHY("not a part of an edit"));
         return;
     }
     if (member->kind == TEXT) {
@@ -302,7 +303,7 @@ static tm_status object_read(tm_json *in, tm_op *op, op_draft *draft) {
     if (deepest > in->deepest) in->deepest = deepest;
     in->start = first;
     if (!draft->edit && (draft->seen & IDENTITY) != IDENTITY) {
-        (void)tm_json_fail(in, "id, browserId or version is missing");
+        (void)tm_json_fail(in, TM_WHY("id, browserId or version is missing"));
     }
     if (in->status != TM_OK) return in->status;
 
