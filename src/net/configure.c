@@ -132,10 +132,23 @@ static tm_status listen_on(tm_server *server, char problem[256]) {
     return TM_OK;
 }
 
+// The address that is listened on may be named, too: 127.0.0.2, say.
+static tm_status set_own_name(tm_server *server) {
+    const char *address = server->config.address;
+    char origin[80];
+    if (address == NULL) return TM_OK;
+    bool six = strchr(address, ':') != NULL;
+    int len = snprintf(origin, sizeof origin, "http://%s%.45s%s:%u", six ? "[" : "",
+                       address, six ? "]" : "", (unsigned)server->port);
+    return tm_access_origin_add(&server->access,
+                                (tm_span){(const uint8_t *)origin, (size_t)len});
+}
+
 static tm_status set_names(tm_server *server, char problem[256]) {
     const char *const *origin = server->config.origins, *const *host =
                                                             server->config.hosts;
     tm_status status = tm_access_local(&server->access, server->port);
+    if (status == TM_OK) status = set_own_name(server);
     if (status != TM_OK) return problem_say(problem, status, "out of memory");
     for (; origin != NULL && *origin != NULL; origin++) {
         tm_span text = {(const uint8_t *)*origin, strlen(*origin)};
@@ -158,6 +171,11 @@ static tm_status set_names(tm_server *server, char problem[256]) {
 
 static void on_photos(void *context) {
     tm_server *server = context;
+    size_t count = tm_photos_count(server->photos);
+    if (count != server->photos_count)
+        tm_server_say(server, "photos: %zu in %.180s", count,
+                      server->config.photos);
+    server->photos_count = count;
     for (tm_peer *peer = server->peers, *next; peer != NULL; peer = next) {
         next = peer->next;
         tm_serve_catalogue(peer);

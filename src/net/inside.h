@@ -97,7 +97,10 @@ typedef struct tm_peer {
         tm_exchange *exchange; // HTTP
         tm_conn *conn;         // SOCKET
     };
-    tm_ws ws; // SOCKET
+    tm_ws ws;      // SOCKET
+    uint8_t *late; // SOCKET: owned, the ping that is answered when all is sent
+    uint8_t late_len;
+    uint16_t pongs; // SOCKET: sent since all was
 } tm_peer;
 
 // Counted since the start, for /metrics.
@@ -123,7 +126,8 @@ struct tm_server {
     tm_span user; // owned
     tm_access access;
     tm_pages pages;
-    tm_photos *photos; // NULL = none
+    tm_photos *photos;   // NULL = none
+    size_t photos_count; // as it was last said
 
     uv_loop_t loop;
     int listener;     // -1 = closed
@@ -139,6 +143,7 @@ struct tm_server {
     size_t peer_count, socket_count;
     tm_peer *flush;
     bool accept_paused; // no place or no descriptor
+    bool accept_said;   // ... and the latter was said
     uint64_t accept_ms; // when to try again; UINT64_MAX = when one is closed
     tm_wheel wheel;
     uint64_t armed_ms; // what the timer is set to
@@ -283,6 +288,9 @@ void tm_socket_send(tm_peer *peer, tm_frame *frame); // takes
 
 // tm_socket_close - say `code` and end.
 void tm_socket_close(tm_peer *peer, uint16_t code, const char *reason);
+
+// tm_socket_drained - everything was sent.
+void tm_socket_drained(tm_peer *peer);
 
 // tm_socket_leave - tell the service that it is gone.
 void tm_socket_leave(tm_peer *peer);

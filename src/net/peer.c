@@ -251,6 +251,7 @@ static void told(tm_peer *peer) {
             tm_service_queued(peer->server->service, tm_server_now(peer->server),
                               peer->conn, peer->out.bytes);
         }
+        if (peer->out.bytes == 0) tm_socket_drained(peer);
         tm_peer_reads(peer);
     } else if (peer->out.bytes == 0) {
         if (peer->state == TM_PEER_ENDING && !peer->shut) shut(peer);

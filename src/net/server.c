@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,9 +61,14 @@ static void on_acceptable(uv_poll_t *accept_poll, int status, int events) {
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
         if (fd < 0) { // no descriptor, no memory: others may give some back
+            if (!server->accept_said)
+                tm_server_say(server, "no connection can be accepted: %s",
+                              strerror(errno));
+            server->accept_said = true;
             accept_pause(server, uv_now(&server->loop) + ACCEPT_RETRY_MS);
             return;
         }
+        server->accept_said = false;
         tm_peer_new(server, fd);
     }
 }

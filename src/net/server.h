@@ -55,7 +55,7 @@ typedef struct tm_server_config {
     const char *address;   // borrows: "127.0.0.1", "::1", "localhost"
     uint16_t port;         // 0 = any that is free
     tm_span user;          // borrows: who everybody is
-    const char *photos;    // borrows: a directory, or NULL = none
+    const char *photos;    // keeps: a directory, or NULL = none
     // Origins and hosts beside this machine's own names: access.h. Borrowed.
     const char *const *origins; // ended by NULL; may be NULL
     const char *const *hosts;   // likewise

@@ -4,7 +4,7 @@
 #include "core/limits.h"
 #include "net/inside.h"
 
-#define PONG_HIGH (64u << 10) // unsent, before pings are no longer answered
+#define PONGS_MAX 500u // unsent; then only the newest ping is answered
 
 _Static_assert(offsetof(tm_frame, bytes) ==
                    offsetof(tm_frame, room) + TM_FRAME_ROOM,
@@ -26,7 +26,13 @@ tm_status tm_socket_open(tm_peer *peer) {
     return TM_OK;
 }
 
+static void late_drop(tm_peer *peer) {
+    tm_alloc_put(peer->server->alloc, peer->late, TM_WS_CONTROL_MAX);
+    peer->late = NULL;
+}
+
 void tm_socket_leave(tm_peer *peer) {
+    late_drop(peer);
     if (peer->conn == NULL) return;
     tm_service_disconnect(peer->server->service, peer->conn);
     peer->conn = NULL;
@@ -37,6 +43,32 @@ static bool put_control(tm_peer *peer, uint8_t opcode, tm_span payload) {
     uint8_t frame[2 + TM_WS_CONTROL_MAX];
     size_t len = tm_ws_control(frame, opcode, payload);
     return tm_peer_put_copy(peer, (tm_span){frame, len});
+}
+
+// RFC 6455 5.5.3: who is behind with its pongs may send one for the newest ping alone.
+static void pong(tm_peer *peer, tm_span payload) {
+    if (peer->pongs < PONGS_MAX) {
+        peer->pongs++;
+        (void)put_control(peer, TM_WS_OP_PONG, payload);
+        return;
+    }
+    if (peer->late == NULL)
+        peer->late = tm_alloc_get(peer->server->alloc, TM_WS_CONTROL_MAX);
+    if (peer->late == NULL) {
+        tm_peer_cut(peer);
+        return;
+    }
+    if (payload.len > 0) memcpy(peer->late, payload.ptr, payload.len);
+    peer->late_len = (uint8_t)payload.len;
+}
+
+void tm_socket_drained(tm_peer *peer) {
+    uint8_t payload[TM_WS_CONTROL_MAX];
+    peer->pongs = 0;
+    if (peer->late == NULL) return;
+    memcpy(payload, peer->late, peer->late_len);
+    late_drop(peer);
+    pong(peer, (tm_span){payload, peer->late_len});
 }
 
 // Says `code`, and that was it: the service no longer knows of this connection.
@@ -76,8 +108,7 @@ static void heard(tm_peer *peer, const tm_ws_event *event) {
                         event->bytes);
         break;
     case TM_WS_PING:
-        if (peer->out.bytes < PONG_HIGH)
-            (void)put_control(peer, TM_WS_OP_PONG, event->bytes);
+        pong(peer, event->bytes);
         break;
     case TM_WS_PONG:
         break; // any byte shows that the other side lives
@@ -93,7 +124,10 @@ static void heard(tm_peer *peer, const tm_ws_event *event) {
 }
 
 void tm_socket_feed(tm_peer *peer, uint8_t *bytes, size_t len) {
-    peer->pinged = false;
+    if (peer->pinged) { // the next look is for the next ping again, and that is earlier
+        peer->pinged = false;
+        tm_peer_watch(peer);
+    }
     while (peer->state == TM_PEER_SOCKET) {
         tm_ws_event event;
         size_t used;

@@ -42,7 +42,7 @@ void daemon_start(daemon *of, const tm_server_config *options) {
     config.alloc = &of->alloc;
     config.service = of->service;
     config.store = of->store;
-    config.address = "127.0.0.1";
+    if (config.address == NULL) config.address = "127.0.0.1";
     config.user = t_str("tester");
     char problem[256] = "";
     tm_status status = tm_server_new(&config, &of->server, problem);
@@ -68,6 +68,10 @@ void daemon_stop(daemon *of) {
 }
 
 void wire_open(wire *to, const daemon *with) {
+    wire_open_at(to, with, INADDR_LOOPBACK);
+}
+
+void wire_open_at(wire *to, const daemon *with, uint32_t host) {
     *to = (wire){.with = with, .fd = socket(AF_INET, SOCK_STREAM, 0)};
     T_TRUE(to->fd >= 0);
     struct timeval wait = {.tv_sec = WAIT_S};
@@ -77,7 +81,7 @@ void wire_open(wire *to, const daemon *with) {
     T_EQ(setsockopt(to->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(with->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+                                  .sin_addr.s_addr = htonl(host)};
     T_EQ(connect(to->fd, (const struct sockaddr *)&address, sizeof address), 0);
 }
 

@@ -27,7 +27,7 @@ typedef struct daemon {
 // 0 = none.
 extern size_t daemon_fail_at;
 
-// daemon_start - `options` may be NULL; of it limits, photos, origins, assets are taken.
+// daemon_start - `options` may be NULL; user, port and parts are its own.
 void daemon_start(daemon *of, const tm_server_config *options);
 
 // daemon_stop - gracefully; and nothing may have leaked.
@@ -45,6 +45,8 @@ typedef struct wire {
 } wire;
 
 void wire_open(wire *to, const daemon *with);
+// wire_open_at - at another address than 127.0.0.1.
+void wire_open_at(wire *to, const daemon *with, uint32_t host);
 void wire_close(wire *of);
 
 // wire_say - bytes as they are. Returns whether all could be sent.

@@ -267,11 +267,15 @@ static void test_headers(void **state) {
 
     t_row = "HEAD";
     wire_text(&client, "HEAD / HTTP/1.1\r\n" HOST "\r\n"
+                       "HEAD /nothing HTTP/1.1\r\n" HOST "\r\n"
                        "HEAD /v1/lists/a HTTP/1.1\r\n" HOST "\r\n");
     answer got;
     wire_answer(&client, &got, true);
     T_EQ(got.status, 200);
     T_TEXT(t_str(answer_field(&got, "Content-Length")), "4");
+    bytes_free(&got.body);
+    wire_answer(&client, &got, true);
+    T_EQ(got.status, 404);
     bytes_free(&got.body);
     wire_answer(&client, &got, true);
     T_EQ(got.status, 200);
@@ -288,6 +292,8 @@ static void test_headers(void **state) {
     bytes_free(&got.body);
     wire_text(&client, request);
     T_EQ(wire_status(&client), 304);
+    wire_text(&client, "GET / HTTP/1.1\r\n" HOST "\r\n"); // nothing was behind it
+    T_EQ(wire_status(&client), 200);
     wire_close(&client);
     daemon_stop(&server);
 }

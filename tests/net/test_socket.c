@@ -333,6 +333,10 @@ static void test_behind(void **state) {
     (void)socket_hear_text(&reader, "\"BEHIND\"");
     subscribe(&reader);
     (void)socket_hear_text(&reader, "\"SNAPSHOT\"");
+    // It has drained, and is known to have: the next push is not left out.
+    save(&author, 3001, 1, 10);
+    const char *next = socket_hear_text(&reader, "\"type\":\"");
+    if (strstr(next, "\"op-3001\"") == NULL) fail_msg("heard %.100s", next);
     T_EQ(metric(&server, "\ntidemark_net_stuck_total "), 0);
     wire_close(&author);
     wire_close(&reader);
@@ -359,6 +363,76 @@ static void test_stuck(void **state) {
     daemon_stop(&server);
 }
 
+// The same with many small frames under way at once: what libuv has of them must arrive
+// whole before the close.
+static void test_stuck_small(void **state) {
+    (void)state;
+    tm_server_config quick = {.limits = {.drain_ms = 400, .linger_ms = 60000}};
+    daemon server;
+    daemon_start(&server, &quick);
+    wire client;
+    socket_open(&client, &server);
+    int size = 128 << 10;
+    (void)setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    subscribe(&client);
+    wire author;
+    socket_open(&author, &server);
+    // More than the sockets hold, a frame each; then nothing more moves.
+    for (unsigned n = 1; n <= 5000; n++)
+        save(&author, n, 1, 900);
+    while (metric(&server, "\ntidemark_net_stuck_total ") == 0) {
+        // as above
+    }
+    frame one;
+    unsigned pushed = 0;
+    char id[40];
+    while (socket_hear(&client, &one) && one.opcode == TM_WS_OP_TEXT) {
+        snprintf(id, sizeof id, "\"id\":\"op-%u\"", ++pushed);
+        T_TRUE(strstr((const char *)one.payload.ptr, id) != NULL);
+        bytes_free(&one.payload);
+    }
+    T_EQ(one.opcode, TM_WS_OP_CLOSE);
+    T_EQ(one.payload.ptr[0] << 8 | one.payload.ptr[1], 1013);
+    bytes_free(&one.payload);
+    T_TRUE(pushed > 500 && pushed < 5000);
+    wire_close(&client);
+    wire_close(&author);
+    daemon_stop(&server);
+}
+
+// A flood of pings from a client that does not read: the daemon goes on reading, holds
+// little, and answers the newest.
+static void test_pings(void **state) {
+    (void)state;
+    daemon server;
+    daemon_start(&server, NULL);
+    wire client;
+    socket_open(&client, &server);
+    t_bytes pings = {0};
+    for (unsigned n = 0; n < 100000; n++) {
+        char word[20];
+        snprintf(word, sizeof word, "ping='%u'", n);
+        frames_client(word, &pings);
+    }
+    T_TRUE(wire_say(&client, pings.ptr, pings.len));
+    bytes_free(&pings);
+    frame one;
+    unsigned pongs = 0, last = 0;
+    do {
+        T_TRUE(socket_hear(&client, &one));
+        T_EQ(one.opcode, TM_WS_OP_PONG);
+        unsigned number =
+            (unsigned)strtoul((const char *)one.payload.ptr, NULL, 10);
+        T_TRUE(pongs == 0 || number > last);
+        last = number;
+        pongs++;
+        bytes_free(&one.payload);
+    } while (last != 99999);
+    wire_close(&client);
+    daemon_stop(&server);
+    T_TRUE(server.memory.peak < (1u << 20));
+}
+
 static void test_heartbeat(void **state) {
     (void)state;
     tm_server_config quick = {.limits = {.ping_ms = 100, .silence_ms = 1500}};
@@ -367,12 +441,14 @@ static void test_heartbeat(void **state) {
     wire client;
     socket_open(&client, &server);
     frame one;
+    time_t begun = time(NULL);
     for (unsigned n = 0; n < 17; n++) { // longer than silence would be suffered
         T_TRUE(socket_hear(&client, &one));
         T_EQ(one.opcode, TM_WS_OP_PING);
         bytes_free(&one.payload);
         socket_say(&client, "pong");
     }
+    T_TRUE(time(NULL) - begun < 10);    // each after 100 ms, not after the silence
     T_TRUE(socket_hear(&client, &one)); // and one that is not answered
     T_EQ(one.opcode, TM_WS_OP_PING);
     bytes_free(&one.payload);
@@ -408,10 +484,11 @@ static void test_idle(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake), cmocka_unit_test(test_conformance),
-        cmocka_unit_test(test_oversize),  cmocka_unit_test(test_push),
-        cmocka_unit_test(test_behind),    cmocka_unit_test(test_stuck),
-        cmocka_unit_test(test_heartbeat), cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_handshake),   cmocka_unit_test(test_conformance),
+        cmocka_unit_test(test_oversize),    cmocka_unit_test(test_push),
+        cmocka_unit_test(test_behind),      cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_stuck_small), cmocka_unit_test(test_pings),
+        cmocka_unit_test(test_heartbeat),   cmocka_unit_test(test_idle),
     };
     return cmocka_run_group_tests_name("socket", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // How the daemon starts, or refuses to, and how it ends: what is under way is finished,
 // what is idle is told, what does not end is cut.
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,8 +8,6 @@
 #include "daemon.h"
 #include "net/websocket.h"
 #include "store/memory.h"
-
-#define OPS "/v1/lists/selected-images/operations"
 
 static void test_graceful(void **state) {
     (void)state;
@@ -21,7 +20,9 @@ static void test_graceful(void **state) {
     wire_open(&half, &server);
     wire_text(&half, "GET / HTTP/1.1\r\nHos");
     wire_open(&poll, &server);
-    wire_text(&poll, "GET " OPS "?since=0&wait=25 HTTP/1.1\r\nHost: @\r\n\r\n");
+    // On a list where nothing happens, so that only the stop answers it.
+    wire_text(&poll, "GET /v1/lists/quiet/operations?since=0&wait=25 "
+                     "HTTP/1.1\r\nHost: @\r\n\r\n");
     socket_open(&author, &server);
     socket_open(&reader, &server);
     socket_say(&reader,
@@ -103,6 +104,23 @@ static void test_signal(void **state) {
 static void no_random(void *context, uint8_t *to, size_t len) {
     (void)context;
     memset(to, 1, len);
+}
+
+// It answers to the address that it listens on.
+static void test_address(void **state) {
+    (void)state;
+    tm_server_config with = {.address = "127.0.0.2"};
+    daemon server;
+    daemon_start(&server, &with);
+    char request[100];
+    snprintf(request, sizeof request,
+             "GET /healthz HTTP/1.1\r\nHost: 127.0.0.2:%u\r\n\r\n", server.port);
+    wire client;
+    wire_open_at(&client, &server, INADDR_LOOPBACK + 1);
+    wire_text(&client, request);
+    T_EQ(wire_status(&client), 200);
+    wire_close(&client);
+    daemon_stop(&server);
 }
 
 // What it refuses to start with, and that it says why.
@@ -211,9 +229,10 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_graceful), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_twice),    cmocka_unit_test(test_signal),
-        cmocka_unit_test(test_refuses),  cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_graceful),  cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_twice),     cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_address),   cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("stop", tests, NULL, NULL);
 }
