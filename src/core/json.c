@@ -428,11 +428,11 @@ static bool keys_grow(tm_json *in, struct tm_json_level *level) {
 }
 
 // Remembers a key, and finds it among the first few.
-static inline bool key_add(tm_json *in, struct tm_json_level *level, size_t at) {
+static inline bool key_add(tm_json *in, struct tm_json_level *level,
+                           const tm_span *text, size_t at) {
     if (level->count == level->keys_cap && !keys_grow(in, level)) return false;
     struct tm_json_key *key = &level->keys[level->count];
-    *key = (struct tm_json_key){level->key.ptr, (uint32_t)level->key.len,
-                                (uint32_t)at};
+    *key = (struct tm_json_key){text->ptr, (uint32_t)text->len, (uint32_t)at};
 
     uint32_t look = 0; // all different for the members of an operation
     if (key->len > 0) look = 7u * key->len + key->ptr[0] + key->ptr[key->len - 1];
@@ -486,7 +486,7 @@ static inline bool item_next(tm_json *in, struct tm_json_level *level,
     if (level->count > 0) {
         if (byte != ',') {
             (void)corrupt(in, level->object ? TM_WHY("expected , or }")
-                                            : "expected , or ]");
+                                            : TM_WHY("expected , or ]"));
             return false;
         }
         in->at++;
@@ -512,17 +512,18 @@ bool tm_json_member(tm_json *in, tm_span *key) {
         return false;
     }
     size_t at = in->at;
-    tm_span text;
-    if (string_read(in, &text) != TM_OK) return false;
-    level->key = text;
-    if (!key_add(in, level, at)) return false;
+    // Straight to the caller, and word by word from there: a pair that was just written
+    // as two words and is read as one waits until they have reached the cache.
+    if (string_read(in, key) != TM_OK) return false;
+    level->key.ptr = key->ptr;
+    level->key.len = key->len;
+    if (!key_add(in, level, key, at)) return false;
     space_skip(in);
     if (in->at == in->source.len || in->source.ptr[in->at] != ':') {
         (void)corrupt(in, TM_WHY("expected :"));
         return false;
     }
     in->at++;
-    *key = text;
     return true;
 }
 

@@ -187,20 +187,23 @@ static void data_read(tm_json *in, tm_op *op, op_draft *draft) {
         tm_json_kept(tm_json_skip(in, NULL));
         return;
     }
-    tm_field field;
+    tm_field surplus; // what does not fit is checked all the same
     tm_json_kept(tm_json_open(in, TM_JSON_OBJECT)); // too deep: no member comes
-    while (tm_json_member(in, &field.name)) {
-        field.value = (tm_span){NULL, 0};
+    for (;;) {
+        bool fits = op->field_count < TM_FIELDS_MAX;
+        tm_field *field = fits ? &op->fields[op->field_count] : &surplus;
+        if (!tm_json_member(in, &field->name)) return;
+        field->value = (tm_span){NULL, 0};
         bool is_null = tm_json_peek(in) == TM_JSON_NULL;
-        text_read(in, &field.value);
-        if (!tm_field_name_valid(field.name) || field.value.len > TM_VALUE_MAX ||
-            (field.value.ptr == NULL && !is_null)) {
+        text_read(in, &field->value);
+        if (!tm_field_name_valid(field->name) || field->value.len > TM_VALUE_MAX ||
+            (field->value.ptr == NULL && !is_null)) {
             draft->data_bad = true;
         }
-        if (op->field_count == TM_FIELDS_MAX) {
-            draft->fields_many = true;
+        if (fits) {
+            op->field_count++;
         } else {
-            op->fields[op->field_count++] = field;
+            draft->fields_many = true;
         }
     }
 }
