@@ -80,7 +80,8 @@ tm_span tm_list_unknown(const tm_list *list,
                         size_t index); // raw operations, by arrival
 
 // tm_list_size - an upper bound of the bytes of tm_list_write plus the unknown
-// operations, kept up to date: what TM_STATE_MAX bounds. O(1).
+// operations, kept up to date: what TM_STATE_MAX bounds. O(1). A function of the state
+// alone. Not counted in the module that a browser loads, where nobody asks.
 size_t tm_list_size(const tm_list *list);
 
 // tm_list_order - live items in display order (SEMANTICS 1): by the stamp of `add`,
