@@ -13,6 +13,8 @@ function(tm_room name)
     set(kind PUBLIC)
     if(sources)
         add_library(tm_${name} STATIC ${sources})
+        # Built when something links it, which in the preset `fuzz` not every room is.
+        set_target_properties(tm_${name} PROPERTIES EXCLUDE_FROM_ALL ON)
     else()
         add_library(tm_${name} INTERFACE)
         set(kind INTERFACE)
