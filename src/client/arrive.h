@@ -29,10 +29,9 @@ TM_MUST_USE tm_status tm_arrive_frame(tm_engine *e, tm_span text, tm_doc *doc);
 // dead letter. TM_E_NOMEM: it is still queued.
 TM_MUST_USE tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code);
 
-// tm_arrive_replace - C becomes `fresh` (taken), which stands at `version`; the
-// old C joins `lacking`. Accepted entries up to `settled` are settled, those
-// beyond stay. TM_E_NOMEM: nothing has changed, and `fresh` is freed all the
-// same.
+// tm_arrive_replace - C becomes `fresh` (taken), which stands at `version`; what the old C
+// had beyond it is offered. Accepted entries up to `settled` are settled, those beyond
+// stay. TM_E_NOMEM: nothing has changed, and `fresh` is freed all the same.
 TM_MUST_USE tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh,
                                         uint64_t version, tm_span mark,
                                         uint64_t settled);
@@ -40,14 +39,10 @@ TM_MUST_USE tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh,
 // tm_arrive_mark - keep a mark, of TM_MARK_MAX bytes at most.
 void tm_arrive_mark(tm_engine *e, tm_span mark);
 
-// tm_arrive_lacking - `list` (taken) joins `lacking`. TM_E_NOMEM: it was not
-// taken.
-TM_MUST_USE tm_status tm_arrive_lacking(tm_engine *e, tm_list *list);
-
 // Operations that were read, in an arena.
 typedef struct tm_got {
-  struct tm_got *next;
-  tm_op op;
+    struct tm_got *next;
+    tm_op op;
 } tm_got;
 
 // tm_ops_read - all operations of the array `word`; each must be without fault.
@@ -55,8 +50,7 @@ TM_MUST_USE tm_status tm_ops_read(tm_engine *e, const tm_doc *doc, tm_word word,
                                   tm_got **first);
 
 // tm_ops_join - join them to a list, and learn their times.
-TM_MUST_USE tm_status tm_ops_join(tm_engine *e, tm_list *list,
-                                  const tm_got *op);
+TM_MUST_USE tm_status tm_ops_join(tm_engine *e, tm_list *list, const tm_got *op);
 
 // tm_state_read - {"state":..,"H":..,"unknown":[..]} as a list: a snapshot, or
 // a record.

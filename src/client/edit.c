@@ -10,211 +10,186 @@
 // `why` and `word`: at least one of them says something.
 static tm_status refuse(tm_engine *e, tm_status status, const char *why,
                         tm_span word) {
-  tm_buf *out = &e->complaint;
-  tm_buf_reset(out);
-  if (why != NULL)
-    tm_buf_text(out, why);
-  if (why != NULL && word.len > 0)
-    tm_buf_text(out, ": ");
-  tm_buf_put(out, word);
-  return status;
+    tm_buf *out = &e->complaint;
+    tm_buf_reset(out);
+    if (why != NULL) tm_buf_text(out, why);
+    if (why != NULL && word.len > 0) tm_buf_text(out, ": ");
+    tm_buf_put(out, word);
+    return status;
 }
 
 tm_span tm_engine_problem(const tm_engine *e) {
-  return tm_buf_span(&e->complaint);
+    return tm_buf_span(&e->complaint);
 }
 
 // SEMANTICS 4: the wall clock as the server would read it, and above all that
 // was seen.
 static tm_status stamp(tm_engine *e, uint64_t *time) {
-  uint64_t wall = e->now.wall_ms + e->offset_ms;
-  tm_clock clock = {e->seen_time};
-  for (const tm_own *own = e->first; own != NULL; own = own->next) {
-    if (tm_own_queued(own))
-      tm_clock_seen(&clock, own->op.at.time);
-  }
-  if ((int64_t)wall < 0)
-    wall = 0;
-  if (wall > TM_MS_MAX)
-    wall = TM_MS_MAX;
-  return tm_clock_tick(&clock, wall, time);
+    uint64_t wall = e->now.wall_ms + e->offset_ms;
+    tm_clock clock = {e->seen_time};
+    for (const tm_own *own = e->first; own != NULL; own = own->next) {
+        if (tm_own_queued(own)) tm_clock_seen(&clock, own->op.at.time);
+    }
+    if ((int64_t)wall < 0) wall = 0;
+    if (wall > TM_MS_MAX) wall = TM_MS_MAX;
+    return tm_clock_tick(&clock, wall, time);
 }
 
-// ---- one operation
-// ----------------------------------------------------------------
+// ---- one operation -----------------------------------------------------------------
 
 // The operation's text decides what it is, here as everywhere.
 static tm_status op_edit(tm_engine *e, tm_op *op, tm_span *instance) {
-  tm_json in;
-  tm_op made;
-  uint8_t id[22], name[22];
-  if (op->type == TM_OP_ADD && op->instance_id.len == 0) {
-    op->instance_id = tm_engine_draw_id(e, name);
-  }
-  if (op->type != TM_OP_SORT && tm_view_gone(e, op->instance_id))
-    return TM_E_GONE;
-  if (e->batch_count == TM_PUSH_OPS_MAX) {
-    return refuse(e, TM_E_RANGE, "too many edits in a batch",
-                  (tm_span){NULL, 0});
-  }
-  tm_status status = stamp(e, &op->at.time);
-  if (status != TM_OK) {
-    return refuse(e, status, "no time is left", (tm_span){NULL, 0});
-  }
-  op->id = tm_engine_draw_id(e, id);
-  op->at.browser = e->editor->browser;
-  op->at.version = e->editor->next_version;
-  tm_buf_reset(&e->read);
-  tm_op_write(&e->read, op);
-  if (e->read.status != TM_OK)
-    return TM_E_NOMEM;
-  tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
-  status = tm_op_read(&in, &made);
-  if (status != TM_OK)
-    return status;
-  if (made.fault != TM_FAULT_NONE) {
-    return refuse(e, TM_E_RANGE, NULL, tm_fault_word(made.fault));
-  }
-  tm_own *own = tm_own_new(e, &made, e->batch, TM_FATE_PENDING);
-  if (own == NULL)
-    return TM_E_NOMEM;
-  if (tm_own_attach(e, own) != TM_OK) {
-    tm_own_free(e, own);
-    return TM_E_NOMEM;
-  }
-  own->writer = e->editor;
-  own->op.at.browser = e->editor->browser;
-  own->made_ms = e->now.mono_ms + (e->now.mono_ms == 0); // 0 means: no windows
-  e->editor->next_version++;
-  e->batch_count++;
-  tm_view_touch(e, own->op.instance_id);
-  if (instance != NULL)
-    *instance = own->op.instance_id;
-  return TM_OK;
+    tm_json in;
+    tm_op made;
+    uint8_t id[22], name[22];
+    if (op->type == TM_OP_ADD && op->instance_id.len == 0) {
+        op->instance_id = tm_engine_draw_id(e, name);
+    }
+    if (op->type != TM_OP_SORT && tm_view_gone(e, op->instance_id))
+        return TM_E_GONE;
+    if (e->batch_count == TM_PUSH_OPS_MAX) {
+        return refuse(e, TM_E_RANGE, "too many edits in a batch",
+                      (tm_span){NULL, 0});
+    }
+    tm_status status = stamp(e, &op->at.time);
+    if (status != TM_OK) {
+        return refuse(e, status, "no time is left", (tm_span){NULL, 0});
+    }
+    op->id = tm_engine_draw_id(e, id);
+    op->at.browser = e->editor->browser;
+    op->at.version = e->editor->next_version;
+    tm_buf_reset(&e->read);
+    tm_op_write(&e->read, op);
+    if (e->read.status != TM_OK) return TM_E_NOMEM;
+    tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
+    status = tm_op_read(&in, &made);
+    if (status != TM_OK) return status;
+    if (made.fault != TM_FAULT_NONE) {
+        return refuse(e, TM_E_RANGE, NULL, tm_fault_word(made.fault));
+    }
+    tm_own *own = tm_own_new(e, &made, e->batch, TM_FATE_PENDING);
+    if (own == NULL) return TM_E_NOMEM;
+    if (tm_own_attach(e, own) != TM_OK) {
+        tm_own_free(e, own);
+        return TM_E_NOMEM;
+    }
+    own->writer = e->editor;
+    own->op.at.browser = e->editor->browser;
+    own->made_ms = e->now.mono_ms + (e->now.mono_ms == 0); // 0 means: no windows
+    e->editor->next_version++;
+    e->batch_count++;
+    tm_view_touch(e, own->op.instance_id);
+    if (instance != NULL) *instance = own->op.instance_id;
+    return TM_OK;
 }
 
 static void last_undo(tm_engine *e) {
-  tm_own *own = e->batch->last;
-  own->writer->next_version--; // it was not sent: the number is free
-  e->batch->open--;
-  e->batch_count--;
-  tm_own_free(e, own);
+    tm_own *own = e->batch->last;
+    own->writer->next_version--; // it was not sent: the number is free
+    e->batch->open--;
+    e->batch_count--;
+    tm_own_free(e, own);
 }
 
-// ---- batches
-// ------------------------------------------------------------------------
+// ---- batches -----------------------------------------------------------------------
 
 tm_status tm_engine_begin(tm_engine *e) {
-  if (!e->started)
-    return TM_E_STATE;
-  if (e->nest == TM_BATCH_NEST_MAX)
-    return TM_E_RANGE;
-  if (e->nest == 0) {
-    e->batch = (tm_entry *)tm_record_new(e, TM_RECORD_ENTRY, sizeof *e->batch,
-                                         (tm_span){NULL, 0});
-    if (e->batch == NULL)
-      return TM_E_NOMEM;
-    e->batch->owner = e->editor;
-    e->batch_count = 0;
-  }
-  e->nest_count[e->nest++] = e->batch_count;
-  return TM_OK;
+    if (!e->started) return TM_E_STATE;
+    if (e->nest == TM_BATCH_NEST_MAX) return TM_E_RANGE;
+    if (e->nest == 0) {
+        e->batch = (tm_entry *)tm_record_new(e, TM_RECORD_ENTRY, sizeof *e->batch,
+                                             (tm_span){NULL, 0});
+        if (e->batch == NULL) return TM_E_NOMEM;
+        e->batch->owner = e->editor;
+        e->batch_count = 0;
+    }
+    e->nest_count[e->nest++] = e->batch_count;
+    return TM_OK;
 }
 
 tm_status tm_engine_end(tm_engine *e, tm_now now, bool keep) {
-  if (e->nest == 0)
-    return TM_E_STATE;
-  e->now = now;
-  e->nest--;
-  while (!keep && e->batch_count > e->nest_count[e->nest]) {
-    last_undo(e);
-  }
-  if (e->nest > 0)
+    if (e->nest == 0) return TM_E_STATE;
+    e->now = now;
+    e->nest--;
+    while (!keep && e->batch_count > e->nest_count[e->nest]) {
+        last_undo(e);
+    }
+    if (e->nest > 0) return TM_OK;
+    tm_entry *entry = e->batch;
+    tm_record *record = &entry->record;
+    e->batch = NULL;
+    e->disk.local = true;
+    if (e->batch_count == 0) {
+        record->gone = true; // nobody was told of it
+        record->dirty = false;
+        return TM_OK;
+    }
+    tm_record_name(record, entry->first->op.id);
+    record->keep = true;
+    tm_record_change(e, record);
+    e->editor->record.keep |= !e->editor->record.local;
+    e->last_entry = entry;
+    e->written = TM_WRITTEN_VOLATILE; // until its KEEP is answered
+    e->status_changed = true;
+    tm_sync_flush(e);
     return TM_OK;
-  tm_entry *entry = e->batch;
-  tm_record *record = &entry->record;
-  e->batch = NULL;
-  e->disk.local = true;
-  if (e->batch_count == 0) {
-    record->gone = true; // nobody was told of it
-    record->dirty = false;
-    return TM_OK;
-  }
-  tm_record_name(record, entry->first->op.id);
-  record->keep = true;
-  tm_record_change(e, record);
-  e->editor->record.keep |= !e->editor->record.local;
-  e->last_entry = entry;
-  e->written = TM_WRITTEN_VOLATILE; // until its KEEP is answered
-  e->status_changed = true;
-  tm_sync_flush(e);
-  return TM_OK;
 }
 
 static tm_status edit(tm_engine *e, tm_op *op, tm_span *instance) {
-  tm_status status = tm_engine_begin(e);
-  if (status != TM_OK)
-    return status;
-  status = op_edit(e, op, instance);
-  tm_status ended = tm_engine_end(e, e->now, status == TM_OK);
-  if (status == TM_E_GONE)
-    e->written = TM_WRITTEN_GONE;
-  return status == TM_OK ? ended : status;
+    tm_status status = tm_engine_begin(e);
+    if (status != TM_OK) return status;
+    status = op_edit(e, op, instance);
+    tm_status ended = tm_engine_end(e, e->now, status == TM_OK);
+    if (status == TM_E_GONE) e->written = TM_WRITTEN_GONE;
+    return status == TM_OK ? ended : status;
 }
 
 tm_status tm_engine_edit(tm_engine *e, tm_now now, tm_span text,
                          tm_span *instance) {
-  tm_json in;
-  tm_op op;
-  e->now = now;
-  tm_buf_reset(&e->complaint);
-  tm_arena_reset(&e->arena);
-  tm_json_init(&in, text, TM_DEPTH_MAX, &e->arena);
-  tm_status status = tm_op_read_edit(&in, &op);
-  if (status == TM_OK)
-    status = tm_json_end(&in);
-  if (status == TM_E_CORRUPT) {
-    return refuse(e, status, in.error.reason, in.error.member);
-  }
-  if (status != TM_OK)
-    return status;
-  if (op.fault != TM_FAULT_NONE) {
-    return refuse(e, TM_E_RANGE, NULL, tm_fault_word(op.fault));
-  }
-  return edit(e, &op, instance);
+    tm_json in;
+    tm_op op;
+    e->now = now;
+    tm_buf_reset(&e->complaint);
+    tm_arena_reset(&e->arena);
+    tm_json_init(&in, text, TM_DEPTH_MAX, &e->arena);
+    tm_status status = tm_op_read_edit(&in, &op);
+    if (status == TM_OK) status = tm_json_end(&in);
+    if (status == TM_E_CORRUPT) {
+        return refuse(e, status, in.error.reason, in.error.member);
+    }
+    if (status != TM_OK) return status;
+    if (op.fault != TM_FAULT_NONE) {
+        return refuse(e, TM_E_RANGE, NULL, tm_fault_word(op.fault));
+    }
+    return edit(e, &op, instance);
 }
 
 tm_written tm_engine_written(const tm_engine *e) {
-  return (tm_written)e->written;
+    return (tm_written)e->written;
 }
 
-// ---- dead letters
-// -----------------------------------------------------------------------
+// ---- dead letters ------------------------------------------------------------------
 
 tm_status tm_engine_discard(tm_engine *e, tm_now now, tm_span id) {
-  e->now = now;
-  tm_dead *dead = tm_dead_find(e, id);
-  if (dead == NULL)
-    return TM_E_RANGE;
-  dead->record.gone = e->status_changed = true;
-  tm_record_change(e, &dead->record);
-  e->disk.local = true;
-  return TM_OK;
+    e->now = now;
+    tm_dead *dead = tm_dead_find(e, id);
+    if (dead == NULL) return TM_E_RANGE;
+    dead->record.gone = e->status_changed = true;
+    tm_record_change(e, &dead->record);
+    e->disk.local = true;
+    return TM_OK;
 }
 
 tm_status tm_engine_retry(tm_engine *e, tm_now now, tm_span id) {
-  tm_json in;
-  tm_op op;
-  e->now = now;
-  tm_arena_reset(&e->arena);
-  tm_dead *dead = tm_dead_find(e, id);
-  if (dead == NULL)
-    return TM_E_RANGE;
-  tm_json_init(&in, dead->operation, TM_JSON_DEPTH_MAX, &e->arena);
-  tm_status status = tm_op_read(&in, &op);
-  if (status == TM_OK)
-    status = edit(e, &op, NULL);
-  if (status == TM_OK)
-    status = tm_engine_discard(e, now, id);
-  return status;
+    tm_json in;
+    tm_op op;
+    e->now = now;
+    tm_arena_reset(&e->arena);
+    tm_dead *dead = tm_dead_find(e, id);
+    if (dead == NULL) return TM_E_RANGE;
+    tm_json_init(&in, dead->operation, TM_JSON_DEPTH_MAX, &e->arena);
+    tm_status status = tm_op_read(&in, &op);
+    if (status == TM_OK) status = edit(e, &op, NULL);
+    if (status == TM_OK) status = tm_engine_discard(e, now, id);
+    return status;
 }

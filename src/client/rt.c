@@ -11,30 +11,29 @@
 #include <string.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t len) {
-  return __builtin_memcpy(to, from, len); // one instruction: memory.copy
+    return __builtin_memcpy(to, from, len); // one instruction: memory.copy
 }
 
 void *memmove(void *to, const void *from, size_t len) {
-  return __builtin_memmove(to, from, len);
+    return __builtin_memmove(to, from, len);
 }
 
 void *memset(void *to, int byte, size_t len) {
-  return __builtin_memset(to, byte, len);
+    return __builtin_memset(to, byte, len);
 }
 
 __attribute__((no_builtin("memcmp"))) int memcmp(const void *a, const void *b,
                                                  size_t len) {
-  const unsigned char *x = a, *y = b;
-  for (size_t i = 0; i < len; i++) {
-    if (x[i] != y[i])
-      return x[i] - y[i];
-  }
-  return 0;
+    const unsigned char *x = a, *y = b;
+    for (size_t i = 0; i < len; i++) {
+        if (x[i] != y[i]) return x[i] - y[i];
+    }
+    return 0;
 }
 
-#define UNIT 16u
-#define CLASSES (4u + 4u * 24u)
-#define PAGE 65536u
+#define UNIT     16u
+#define CLASSES  (4u + 4u * 24u)
+#define PAGE     65536u
 #define GROW_MIN 16u // pages: fewer calls
 
 extern unsigned char __heap_base;
@@ -42,7 +41,7 @@ extern unsigned char __heap_base;
 const tm_alloc *tm_door_alloc(void);
 
 typedef struct block {
-  struct block *next;
+    struct block *next;
 } block;
 
 static block *waiting[CLASSES];
@@ -50,91 +49,81 @@ static uintptr_t end, limit; // of what is used; of what there is
 
 // 1..4 units, then four steps per doubling: 5 6 7 8, 10 12 14 16, 20 ...
 static unsigned class_of(size_t size) {
-  uint32_t n = (uint32_t)((size + UNIT - 1) / UNIT) - 1;
-  if (n < 4)
-    return n;
-  unsigned top = 31u - (unsigned)__builtin_clz(n);
-  return 4 * (top - 1) + (n >> (top - 2) & 3u);
+    uint32_t n = (uint32_t)((size + UNIT - 1) / UNIT) - 1;
+    if (n < 4) return n;
+    unsigned top = 31u - (unsigned)__builtin_clz(n);
+    return 4 * (top - 1) + (n >> (top - 2) & 3u);
 }
 
 static size_t class_size(unsigned class) {
-  if (class < 4)
-    return (class + 1) * UNIT;
-  return (size_t)((5 + class % 4) << (class / 4 - 1)) * UNIT;
+    if (class < 4) return (class + 1) * UNIT;
+    return (size_t)((5 + class % 4) << (class / 4 - 1)) * UNIT;
 }
 
 // Room up to `to`, which is above `end`.
 static bool reach(uintptr_t to) {
-  if (to < end)
-    return false; // past the address space
-  if (to <= limit)
+    if (to < end) return false; // past the address space
+    if (to <= limit) return true;
+    size_t pages = (to - limit + PAGE - 1) / PAGE;
+    size_t more = pages < GROW_MIN ? GROW_MIN : pages;
+    if (__builtin_wasm_memory_grow(0, more) == (size_t)-1) {
+        more = pages;
+        if (__builtin_wasm_memory_grow(0, more) == (size_t)-1) return false;
+    }
+    limit += more * PAGE;
     return true;
-  size_t pages = (to - limit + PAGE - 1) / PAGE;
-  size_t more = pages < GROW_MIN ? GROW_MIN : pages;
-  if (__builtin_wasm_memory_grow(0, more) == (size_t)-1) {
-    more = pages;
-    if (__builtin_wasm_memory_grow(0, more) == (size_t)-1)
-      return false;
-  }
-  limit += more * PAGE;
-  return true;
 }
 
 static void *take(unsigned class) {
-  if (end == 0) {
-    end = ((uintptr_t)&__heap_base + UNIT - 1) & ~(uintptr_t)(UNIT - 1);
-    limit = __builtin_wasm_memory_size(0) * PAGE;
-  }
-  if (waiting[class] == NULL && reach(end + class_size(class))) {
-    void *ptr = (void *)end;
-    end += class_size(class);
-    return ptr;
-  }
-  block *first = waiting[class];
-  if (first != NULL)
-    waiting[class] = first->next;
-  return first;
+    if (end == 0) {
+        end = ((uintptr_t)&__heap_base + UNIT - 1) & ~(uintptr_t)(UNIT - 1);
+        limit = __builtin_wasm_memory_size(0) * PAGE;
+    }
+    if (waiting[class] == NULL && reach(end + class_size(class))) {
+        void *ptr = (void *)end;
+        end += class_size(class);
+        return ptr;
+    }
+    block *first = waiting[class];
+    if (first != NULL) waiting[class] = first->next;
+    return first;
 }
 
 static void put(void *ptr, unsigned class) {
-  if ((uintptr_t)ptr + class_size(class) == end) {
-    end = (uintptr_t)ptr;
-    return;
-  }
-  block *freed = ptr;
-  freed->next = waiting[class];
-  waiting[class] = freed;
+    if ((uintptr_t)ptr + class_size(class) == end) {
+        end = (uintptr_t)ptr;
+        return;
+    }
+    block *freed = ptr;
+    freed->next = waiting[class];
+    waiting[class] = freed;
 }
 
-static void *resize(void *context, void *ptr, size_t old_size,
-                    size_t new_size) {
-  (void)context;
-  if (new_size > SIZE_MAX / 4)
-    return NULL;
-  if (new_size == 0) {
-    if (ptr != NULL)
-      put(ptr, class_of(old_size));
-    return NULL;
-  }
-  unsigned class = class_of(new_size);
-  if (ptr == NULL)
-    return take(class);
-  unsigned before = class_of(old_size);
-  if (class == before)
-    return ptr;
-  uintptr_t at = (uintptr_t)ptr;
-  if (at + class_size(before) == end && reach(at + class_size(class))) {
-    end = at + class_size(class);
-    return ptr;
-  }
-  void *fresh = take(class);
-  if (fresh == NULL)
-    return NULL;
-  memcpy(fresh, ptr, old_size < new_size ? old_size : new_size);
-  put(ptr, before);
-  return fresh;
+static void *resize(void *context, void *ptr, size_t old_size, size_t new_size) {
+    (void)context;
+    if (new_size > SIZE_MAX / 4) return NULL;
+    if (new_size == 0) {
+        if (ptr != NULL) put(ptr, class_of(old_size));
+        return NULL;
+    }
+    unsigned class = class_of(new_size);
+    if (ptr == NULL) return take(class);
+    unsigned before = class_of(old_size);
+    if (class == before) return ptr;
+    uintptr_t at = (uintptr_t)ptr;
+    if (at + class_size(before) == end && reach(at + class_size(class))) {
+        end = at + class_size(class);
+        return ptr;
+    }
+    void *fresh = take(class);
+    if (fresh == NULL) return NULL;
+    memcpy(fresh, ptr, old_size < new_size ? old_size : new_size);
+    put(ptr, before);
+    return fresh;
 }
 
 static const tm_alloc memory = {resize, NULL};
 
-const tm_alloc *tm_door_alloc(void) { return &memory; }
+const tm_alloc *tm_door_alloc(void) {
+    return &memory;
+}
