@@ -135,12 +135,10 @@ static int32_t hex4(const uint8_t *p, size_t left) {
     return value;
 }
 
-// The length of the escape at `p`, which is a backslash; 0 and a reason if it is none.
-// `code` receives the scalar value it stands for.
-static size_t escape_len(const uint8_t *p, size_t left, uint32_t *code,
-                         const char **reason) {
+// The length of the escape at `p`, which is a backslash; 0 if it is none. `code` receives
+// the scalar value it stands for.
+static size_t escape_len(const uint8_t *p, size_t left, uint32_t *code) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    *reason = TM_WHY("bad escape");
     if (left < 2) return 0;
     for (size_t i = 0; i < sizeof from - 1; i++) {
         if (p[1] != (uint8_t)from[i]) continue;
@@ -152,7 +150,6 @@ static size_t escape_len(const uint8_t *p, size_t left, uint32_t *code,
     if (high < 0) return 0;
     *code = (uint32_t)high;
     if (high < 0xd800 || high > 0xdfff) return 6;
-    *reason = TM_WHY("unpaired surrogate");
     if (high > 0xdbff || left < 12 || p[6] != '\\' || p[7] != 'u') return 0;
     int32_t low = hex4(p + 8, left - 8);
     if (low < 0xdc00 || low > 0xdfff) return 0;
@@ -179,8 +176,7 @@ static size_t unescape(uint8_t *to, tm_span text) {
     for (size_t at = 0; at < text.len;) {
         if (text.ptr[at] == '\\') {
             uint32_t code = 0;
-            const char *reason;
-            at += escape_len(text.ptr + at, text.len - at, &code, &reason);
+            at += escape_len(text.ptr + at, text.len - at, &code);
             len += utf8_put(to + len, code);
         } else {
             to[len++] = text.ptr[at++];
@@ -189,19 +185,23 @@ static size_t unescape(uint8_t *to, tm_span text) {
     return len;
 }
 
-// The length of what stands in a string and is neither plain nor its end; 0 and a reason
-// if nothing may stand there.
-static size_t odd_len(const uint8_t *p, size_t left, bool *escaped,
-                      const char **reason) {
+// The length of what stands in a string and is neither plain nor its end; 0 if nothing may
+// stand there.
+static size_t odd_len(const uint8_t *p, size_t left, bool *escaped) {
     uint32_t code;
-    *reason = TM_WHY("the document ends early");
-    if (left == 0) return 0;
-    if (p[0] == '\\') {
-        *escaped = true;
-        return escape_len(p, left, &code, reason);
-    }
-    *reason = p[0] < 0x20 ? "control character in a string" : "not UTF-8";
-    return p[0] < 0x20 ? 0 : utf8_len(p, left);
+    if (left == 0 || p[0] < 0x20) return 0;
+    if (p[0] != '\\') return utf8_len(p, left);
+    *escaped = true;
+    return escape_len(p, left, &code);
+}
+
+// Why nothing may.
+static const char *odd_why(const uint8_t *p, size_t left) {
+    if (left == 0) return TM_WHY("the document ends early");
+    if (p[0] < 0x20) return TM_WHY("control character in a string");
+    if (p[0] != '\\') return TM_WHY("not UTF-8");
+    bool hex = left > 2 && p[1] == 'u' && hex4(p + 2, left - 2) >= 0;
+    return hex ? TM_WHY("unpaired surrogate") : TM_WHY("bad escape");
 }
 
 // Moves over the string that begins here. `inner` receives what is between its quotes.
@@ -210,15 +210,14 @@ static size_t odd_len(const uint8_t *p, size_t left, bool *escaped,
 static inline tm_status string_scan(tm_json *in, tm_span *inner, bool *escaped) {
     const uint8_t *p = in->source.ptr;
     size_t end = in->source.len, first = in->at + 1, at = first;
-    const char *reason = NULL;
     *escaped = false;
     for (;;) {
         at += plain_run(p + at, end - at);
         if (at < end && p[at] == '"') break;
-        size_t len = odd_len(p + at, end - at, escaped, &reason);
+        size_t len = odd_len(p + at, end - at, escaped);
         if (len == 0) {
             in->at = at; // for the error
-            return corrupt(in, reason);
+            return corrupt(in, odd_why(p + at, end - at));
         }
         at += len;
     }
@@ -326,7 +325,7 @@ tm_json_kind tm_json_peek(tm_json *in) {
 
 // The value that comes next must be of this kind.
 static tm_status expect(tm_json *in, tm_json_kind kind) {
-    if (in->status == TM_OK && in->at < in->source.len &&
+    if (!TM_BROWSER && in->status == TM_OK && in->at < in->source.len &&
         kind_of(in->source.ptr[in->at]) == kind) { // nearly always
         in->start = in->at;
         return TM_OK;
@@ -341,7 +340,9 @@ static tm_status expect(tm_json *in, tm_json_kind kind) {
         [TM_JSON_OBJECT] = TM_WHY("expected an object"),
     };
     tm_json_kind found = tm_json_peek(in);
-    return found == kind ? in->status : corrupt(in, reasons[kind]);
+    if (found == kind) return in->status;
+    return corrupt(in,
+                   TM_BROWSER ? TM_WHY("") : reasons[kind]); // there, all are one
 }
 
 static bool literal_skip(tm_json *in, tm_span literal) {
