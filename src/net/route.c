@@ -112,6 +112,12 @@ static bool for_service(tm_span path) {
 static void upgrade(tm_peer *peer, const tm_http_request *request) {
     tm_handshake handshake;
     tm_server *server = peer->server;
+    if (server->config.origin_required &&
+        tm_request_field(request, "origin", NULL).ptr == NULL) {
+        tm_http_refuse(peer, 403, "origin", "A WebSocket must say its Origin here.",
+                       NULL, true);
+        return;
+    }
     tm_handshake_check(request, &handshake);
     if (handshake.status != 101) {
         tm_http_refuse(peer, handshake.status, "handshake", handshake.reason,

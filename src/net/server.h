@@ -59,6 +59,7 @@ typedef struct tm_server_config {
     // Origins and hosts beside this machine's own names: access.h. Borrowed.
     const char *const *origins; // ended by NULL; may be NULL
     const char *const *hosts;   // likewise
+    bool origin_required;       // a WebSocket without Origin is refused, too
     const tm_asset *assets;     // keeps: tm_assets
     size_t assets_count;
     bool signals; // stop at SIGTERM and SIGINT

@@ -30,6 +30,7 @@ static tm_status append(tm_out_pool *pool, tm_out *out, const uint8_t *pattern,
         tm_buf_put(&buf, bytes);
         return tm_out_buf(pool, out, &buf);
     }
+    assert_non_null(frame);
     frame->refs++;
     frame->room_used = len < 4 ? (uint32_t)len : 4;
     frame->len = len - frame->room_used;

@@ -94,6 +94,15 @@ static void test_handshake(void **state) {
             T_TEXT(t_str(answer_field(&got, "Sec-WebSocket-Version")), "13");
         wire_close(&client);
     }
+    t_row = "Origin required";
+    tm_server_config strict = {.origin_required = true};
+    daemon other;
+    daemon_start(&other, &strict);
+    T_EQ(ask_status(&other, WS_HEAD "\r\n"), 403);
+    T_EQ(ask_status(&other, WS_HEAD "Origin: http://@\r\n\r\n"), 101);
+    T_EQ(ask_status(&other, "GET /healthz HTTP/1.1\r\nHost: @\r\n\r\n"), 200);
+    daemon_stop(&other);
+
     t_row = "frames right behind the handshake";
     wire client;
     wire_open(&client, &server);
