@@ -359,11 +359,11 @@ static void test_wrong_snapshot(void **state) {
 // A log whose bytes are not those its marks were taken over is not served.
 static void test_damaged_log(void **state) {
     (void)state;
-    for (int damage = 0; damage < 3; damage++) {
+    for (int damage = 0; damage < 6; damage++) {
         rig_world r = {0};
         rig_open(&r);
         rig_save(&r, "b", 1, 2);
-        rig_save(&r, "b", 3, 3);
+        rig_answer *last = rig_save(&r, "b", 3, 3);
         rig_stop(&r);
         // An append that a broken program made.
         static const char ops[] =
@@ -376,7 +376,24 @@ static void test_damaged_log(void **state) {
             .batch = {.first_seq = 4, .last_seq = 4, .operations = t_str(ops)},
             .done = copy_append_done,
             .context = &done};
-        if (damage > 0) append.batch.operations = t_str(damage == 1 ? "[]" : "no");
+        // Its mark is not the chain's; or it is, and the bytes are no operations.
+        T_TRUE(
+            tm_mark_read(t_str(rig_text(last->json, "mark")), append.batch.before));
+        static const char *const texts[] = {
+            ops,
+            "[]",
+            "no",
+            ops,
+            "[{\"id\":\"z\",\"seq\":4}]",
+            "[{\"id\":\"z\",\"browserId\":\"z\",\"version\":1,\"seq\":5}]"};
+        append.batch.operations = t_str(texts[damage]);
+        tm_marker marker;
+        T_OK(tm_marker_init(&marker));
+        T_OK(tm_mark_next(&marker, append.batch.before, append.batch.operations,
+                          append.batch.mark));
+        tm_marker_deinit(&marker);
+        if (damage == 0) append.batch.mark[31] ^= 1;
+        if (damage == 3) append.batch.before[0] ^= 1;
         tm_store_append_start(r.store, &append);
         while (!done) {
             (void)tm_store_wait(r.store);
@@ -394,31 +411,35 @@ static void test_damaged_log(void **state) {
 // append; listeners ask anew, and what was sent is decided by the log that is there.
 static void test_replaced_store(void **state) {
     (void)state;
-    for (int way = 0; way < 4; way++) {
+    for (int way = 0; way < 6; way++) {
+        // Another history: longer, none, or of the same length.
         rig_world other = {.random = 77};
         rig_open(&other);
-        if (way < 2) rig_save(&other, "c", 1, 8); // another history, longer
+        if (way < 2) rig_save(&other, "c", 1, 8);
+        if (way >= 4) rig_save(&other, "c", 1, 5);
         rig_stop(&other);
         rig_world r = {0};
         r.alloc = t_alloc(&r.memory);
         T_OK(tm_memory_open(&r.alloc, &r.store));
         r.store = slow_open(r.store);
         rig_open(&r);
-        rig_save(&r, "b", 1, 5);
+        const char *mark = rig_text(rig_save(&r, "b", 1, 5)->json, "mark");
         rig_conn *listener = rig_connect(&r);
         rig_subscribe(listener);
-        rig_answer *parked = rig_get(&r, OPS "?since=5&wait=20");
+        rig_answer *parked =
+            rig_get(&r, rig_format(OPS "?since=5&mark=%s&wait=20", mark));
         tm_store *mine = slow_swap(r.store, other.store);
-        bool longer = way < 2;
         if (way % 2 == 0) {
             rig_answer *g = rig_get(&r, OPS "?since=99");
             T_TRUE(json_object_get(g->json, "snapshot") != NULL);
-            T_EQ(rig_int(g->json, "head"), longer ? 8 : 0);
-        } else {
+            T_EQ(rig_int(g->json, "head"), way == 0 ? 8 : way == 2 ? 0 : 5);
+        } else if (way < 4) {
             rig_answer *a = rig_save(&r, "b", 6, 6);
             T_TEXT(t_str(rig_acks(a->json)), "gap:1");
             T_TEXT(t_str(rig_acks(rig_save(&r, "c", 1, 1)->json)),
-                   longer ? "dup:1" : "ok:1");
+                   way == 1 ? "dup:1" : "ok:1");
+        } else { // an append would fit, by its number; what is said of it would not
+            T_TEXT(t_str(rig_acks(rig_save(&r, "b", 9, 9)->json)), "gap:1");
         }
         rig_expect(listener, "BEHIND");
         T_TRUE(parked->done);

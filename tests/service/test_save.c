@@ -488,6 +488,66 @@ static void test_many_rejections(void **state) {
     rig_close(&r);
 }
 
+// Rejections ride along once; beyond a hundred the oldest are forgotten.
+static void test_rejections_ride(void **state) {
+    (void)state;
+    rig_world r = {0};
+    rig_open(&r);
+#define BAD(v)                                                                     \
+    rig_format("{\"id\":\"c-%d\",\"type\":\"ADD\",\"timestamp\":1,\"browserId\":"  \
+               "\"c\",\"version\":%d}",                                            \
+               v, v)
+    for (int v = 1; v <= 100; v++) {
+        rig_post(&r, RIG_LIST, rig_format(BODY("%s"), BAD(v)));
+    }
+    rig_answer *a =
+        rig_post(&r, RIG_LIST,
+                 rig_format(BODY("%s,%s,%s"), BAD(101), rig_op("d", 1), BAD(102)));
+    T_TEXT(t_str(rig_acks(a->json)), "rej:bad-instanceId ok:1 rej:bad-instanceId");
+    rig_save(&r, "d", 2, 2);
+    rig_answer *log = rig_get(&r, "/v1/lists/" RIG_LIST "/log");
+    const json_t *batches = json_object_get(log->json, "batches");
+    const json_t *all = json_object_get(json_array_get(batches, 0), "rejected");
+    T_EQ(json_array_size(all), 100);
+    T_EQ(rig_int(json_array_get(all, 0), "version"), 3);
+    T_EQ(rig_int(json_array_get(all, 99), "version"), 102);
+    T_EQ(rig_count(json_array_get(batches, 1), "rejected"), 0);
+    rig_close(&r);
+}
+
+// A batch of several pushes that meets a conflict is decided anew in the same order.
+static void test_conflict_keeps_order(void **state) {
+    (void)state;
+    rig_world r = {0}, s = {0};
+    SLOW_OPEN(r);
+    rig_conn *listener = rig_connect(&r);
+    rig_subscribe(listener);
+    s.alloc = r.alloc;
+    s.store = r.store;
+    s.now = (tm_now){RIG_START, 1000};
+    s.user = RIG_USER;
+    rig_start(&s);
+    slow_hold(r.store, SLOW_APPEND);
+    rig_answer *a[4];
+    for (uint64_t v = 1; v <= 3; v++) { // the first by itself, two joined behind it
+        a[v] = rig_post_start(&r, RIG_LIST, rig_format(BODY("%s"), rig_op("b", v)));
+    }
+    rig_run(&r);
+    slow_release(r.store, 1);
+    rig_run(&r);
+    slow_hold(r.store, 0);
+    T_TEXT(t_str(rig_acks(rig_save(&s, "c", 1, 1)->json)), "ok:2");
+    slow_release(r.store, 1); // the joined two: somebody was there before
+    rig_run(&r);
+    T_TEXT(t_str(rig_acks(a[1]->json)), "ok:1");
+    T_TEXT(t_str(rig_acks(a[2]->json)), "ok:3");
+    T_TEXT(t_str(rig_acks(a[3]->json)), "ok:4");
+    T_EQ(rig_metric(&r, "append_conflicts_total"), 1);
+    rig_stop(&s);
+    rig_forget(&s);
+    rig_close(&r);
+}
+
 // ---- limits -------------------------------------------------------------------------
 
 static void push_adds(rig_world *r, const char *browser, uint64_t first,
@@ -632,6 +692,22 @@ static void test_wrong_user(void **state) {
     rig_close(&r);
 }
 
+// A clock beyond the year 10889 can give no stamps; reading goes on.
+static void test_no_clock(void **state) {
+    (void)state;
+    rig_world r = {0};
+    rig_open(&r);
+    rig_save(&r, "b", 1, 1);
+    r.now.wall_ms = UINT64_C(1) << 48;
+    rig_answer *a = rig_save(&r, "b", 2, 2);
+    T_EQ(a->status, 503);
+    T_TEXT(t_str(rig_code(a)), "clock");
+    T_EQ(rig_get(&r, "/v1/lists/" RIG_LIST)->status, 200);
+    r.now.wall_ms = RIG_START;
+    T_TEXT(t_str(rig_acks(rig_save(&r, "b", 2, 2)->json)), "ok:2");
+    rig_close(&r);
+}
+
 static void test_stopping(void **state) {
     (void)state;
     rig_world r = slow_world();
@@ -650,6 +726,8 @@ static void test_stopping(void **state) {
     T_EQ(begun->status, 200); // what was begun completes
     T_TRUE(tm_service_idle(r.service));
     T_EQ(rig_get(&r, "/readyz")->status, 503);
+    T_TRUE(rig_get(&r, "/v1/lists/other/operations?wait=20")
+               ->done); // it does not wait
     T_EQ(rig_get(&r, "/healthz")->status, 200);
     rig_close(&r);
 }
@@ -670,11 +748,14 @@ int main(void) {
         cmocka_unit_test(test_failed_for_good),
         cmocka_unit_test(test_two_servers),
         cmocka_unit_test(test_many_rejections),
+        cmocka_unit_test(test_rejections_ride),
+        cmocka_unit_test(test_conflict_keeps_order),
         cmocka_unit_test(test_live_limit),
         cmocka_unit_test(test_id_limit),
         cmocka_unit_test(test_field_limit),
         cmocka_unit_test(test_state_limit),
         cmocka_unit_test(test_wrong_user),
+        cmocka_unit_test(test_no_clock),
         cmocka_unit_test(test_stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

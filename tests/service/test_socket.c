@@ -174,6 +174,40 @@ static void test_large_snapshot(void **state) {
     rig_close(&r);
 }
 
+// News while a foreign mark is found out: it is in the snapshot, and not told again.
+static void test_snapshot_and_news(void **state) {
+    (void)state;
+    rig_world r = {0};
+    slow_world(&r);
+    for (uint64_t v = 1; v <= 300; v += 50) {
+        rig_save(&r, "b", v, v + 49);
+    }
+    rig_conn *a = rig_connect(&r);
+    slow_hold(r.store, SLOW_READ);
+    rig_send(a, subscribe_from(100, ZEROS));
+    for (int i = 0; i < 3; i++) { // the page, the tail, the page again
+        T_EQ(slow_held(r.store), 1);
+        rig_save(&r, "c", (uint64_t)i + 1, (uint64_t)i + 1);
+        rig_send(a, save_of(i, rig_op("a", (uint64_t)i + 1)));
+        slow_release(r.store, 1);
+        rig_run(&r);
+    }
+    for (int i = 0; i < 3; i++) { // acks alone, before anything else
+        json_t *f = rig_expect(a, "SAVED");
+        T_EQ(rig_int(f, "ref"), i);
+        T_EQ(rig_count(f, "operations"), 0);
+        T_TEXT(t_str(rig_acks(f)), rig_format("ok:%d", 302 + 2 * i));
+    }
+    rig_expect(a, "SUBSCRIBED");
+    int64_t version;
+    json_decref(snapshot_of(a, &version));
+    T_EQ(version, 306);
+    rig_silent(a);
+    rig_save(&r, "c", 4, 4);
+    T_EQ(rig_int(rig_expect(a, "OPERATIONS"), "from"), 307);
+    rig_close(&r);
+}
+
 // ---- frames in order ----------------------------------------------------------------
 
 // While the backlog is read, news and own saves are held, and then come in order.
@@ -705,6 +739,7 @@ int main(void) {
         cmocka_unit_test(test_subscribe),
         cmocka_unit_test(test_subscribe_snapshot),
         cmocka_unit_test(test_large_snapshot),
+        cmocka_unit_test(test_snapshot_and_news),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_held_too_long),
         cmocka_unit_test(test_saved),
