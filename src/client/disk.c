@@ -1,20 +1,10 @@
-// disk.c - see inner.h. What is stored, and what is removed from storage after
-// that: KEEP, FORGET and COMMIT of engine.h. DESIGN 1.
+// disk.c - see inner.h. What is stored, and what is removed from storage after that:
+// KEEP, FORGET and COMMIT of engine.h. DESIGN 1.
 //
-// Each record is one JSON object; load.c reads them:
-//   op/       {"writer":B,"generation":g,"operations":[...]}
-//             an operation with a seq is accepted, of the history that is stored as
-//             this generation; one under another name than B is to be offered
-//   writer/   {"next":n,"decided":n,"timestamp":t,"logical":l,"retired":n,
-//              "ahead":ms or "behind":ms}: H, and the server's clock against this one
-//   state     {"generation":g,"cursor":c,"mark":"...","base":version}
-//   base      {"version":v,"state":{...},"unknown":[...]}
-//   tail/     {"from":cursor before,"version":v,"operations":[...]}
-//   dead/     {"operation":{...},"code":"..."}
-//
-// One transaction is out at most; whatever changes meanwhile is marked and
-// makes the next one, so a burst of edits is two transactions.
-#include "client/inner.h"
+// One transaction is out at most; whatever changes meanwhile is marked and makes the next
+// one, so a burst of edits is two transactions. Nothing is forgotten in memory or in
+// local before disk says that it is done.
+#include "client/record.h"
 
 #include <string.h>
 
@@ -22,170 +12,158 @@
 #define RETRY_MS     1000u  // after a failed transaction; doubles ...
 #define RETRY_MAX_MS 60000u // ... up to this
 
-// ---- records -----------------------------------------------------------------------
+#define KEY_MAX 96u
 
-static void entry_write(tm_engine *e, const tm_entry *entry) {
-    tm_buf *out = &e->read;
-    tm_out_text(out, TM_WORD_WRITER, entry->owner->browser);
-    tm_out_number(out, TM_WORD_GENERATION, e->generation);
-    tm_out_open(out, TM_WORD_OPERATIONS, '[');
-    for (const tm_own *own = entry->first; own != NULL; own = own->sibling) {
-        if (own->fate == TM_FATE_DONE) continue;
-        tm_out_comma(out);
-        tm_out_op(out, &own->op, own->op.seq);
-    }
-    tm_buf_byte(out, ']');
-}
+// ---- writing a transaction ------------------------------------------------------------
 
-static void writer_write(tm_engine *e, const tm_writer *writer) {
-    tm_buf *out = &e->read;
-    tm_out_number(out, TM_WORD_NEXT, writer->next_version);
-    tm_out_number(out, TM_WORD_DECIDED, writer->decided);
-    tm_out_number(out, TM_WORD_TIMESTAMP, e->seen_time >> TM_LOGICAL_BITS);
-    tm_out_number(out, TM_WORD_LOGICAL, e->seen_time & 0xffff);
-    tm_out_number(out, TM_WORD_RETIRED, writer->retired);
-    bool behind = (int64_t)e->offset_ms < 0;
-    if (!e->offset_known) return;
-    tm_out_number(out, behind ? TM_WORD_BEHIND : TM_WORD_AHEAD,
-                  behind ? 0 - e->offset_ms : e->offset_ms);
-}
-
-static void list_write(tm_engine *e, const tm_list *list) {
-    tm_buf *out = &e->read;
-    tm_out_number(out, TM_WORD_VERSION, e->cursor);
-    tm_out_word(out, TM_WORD_STATE);
-    tm_list_write(list, out);
-    tm_out_open(out, TM_WORD_UNKNOWN, '[');
-    for (size_t i = 0; i < tm_list_unknown_count(list); i++) {
-        tm_out_comma(out);
-        tm_buf_put(out, tm_list_unknown(list, i));
-    }
-    tm_buf_byte(out, ']');
-}
-
-static void state_write(tm_engine *e) {
-    tm_buf *out = &e->read;
-    tm_out_number(out, TM_WORD_GENERATION, e->generation);
-    tm_out_number(out, TM_WORD_CURSOR, e->cursor);
-    tm_out_text(out, TM_WORD_MARK, e->mark);
-    tm_out_number(out, TM_WORD_BASE, e->disk.base_version);
-}
-
-static void begin(tm_engine *e) {
-    tm_buf_reset(&e->read);
-    tm_buf_byte(&e->read, '{');
-}
-
-static void record_write(tm_engine *e, const tm_record *record) {
-    begin(e);
-    switch ((tm_record_kind)record->kind) {
-    case TM_RECORD_ENTRY:
-        entry_write(e, (const tm_entry *)record);
-        break;
-    case TM_RECORD_WRITER:
-        writer_write(e, (const tm_writer *)record);
-        break;
-    case TM_RECORD_DEAD:
-        tm_out_dead(&e->read, ((const tm_dead *)record)->operation,
-                    ((const tm_dead *)record)->code);
-    }
-    tm_buf_byte(&e->read, '}');
-}
-
-// ---- a transaction -----------------------------------------------------------------
-
-static void write(tm_engine *e, const char *verb, tm_span key,
-                  const tm_span *value) {
-    tm_buf *out = &e->told;
+static void put(tm_buf *out, tm_span key, const tm_buf *record) {
     tm_out_comma(out);
-    tm_buf_text(out, verb);
+    tm_buf_text(out, "[\"put\",");
     tm_buf_json(out, key);
-    if (value != NULL) {
-        tm_buf_byte(out, ',');
-        tm_buf_json(out, *value);
-    }
+    tm_buf_byte(out, ',');
+    tm_buf_json(out, tm_buf_span(record));
+    tm_buf_byte(out, ']');
+    if (record->status != TM_OK) out->status = record->status;
+}
+
+static void del(tm_buf *out, tm_span key) {
+    tm_out_comma(out);
+    tm_buf_text(out, "[\"del\",");
+    tm_buf_json(out, key);
     tm_buf_byte(out, ']');
 }
 
-static void put(tm_engine *e, tm_span key) {
-    tm_span value = tm_buf_span(&e->read);
-    write(e, "[\"put\",", key, &value);
-    if (e->read.status != TM_OK) e->told.status = TM_E_NOMEM;
+static tm_span tail_key(uint8_t key[KEY_MAX], uint64_t version) {
+    memcpy(key, "tail/", 5);
+    for (size_t i = 0; i < 16; i++, version /= 10) {
+        key[20 - i] = (uint8_t)('0' + version % 10);
+    }
+    return (tm_span){key, 21};
 }
 
-static void guarded_write(tm_engine *e) {
+static tm_span lacking_key(uint8_t key[KEY_MAX], const tm_writer *writer) {
+    memcpy(key, "lacking/", 8);
+    memcpy(key + 8, writer->browser.ptr, writer->browser.len);
+    return (tm_span){key, 8 + writer->browser.len};
+}
+
+static void guarded_write(tm_engine *e, tm_buf *out) {
     tm_disk *disk = &e->disk;
-    if (disk->tail_bytes > TAIL_MAX && disk->tail_bytes > disk->base_bytes) {
-        disk->base_due = true;
-    }
+    uint8_t key[KEY_MAX];
+    size_t tails = disk->tail_bytes + disk->pieces_bytes;
+    if (tails > TAIL_MAX && tails > disk->base_bytes) disk->base_due = true;
+    disk->out_base = disk->base_due;
     if (disk->base_due) {
         tm_disk_pieces_free(
             e, TM_NEVER); // the base has them; it stays due if it fails
-        write(e, "[\"clear\",", TM_SPAN("tail/"), NULL);
-        begin(e);
-        list_write(e, e->confirmed);
-        tm_buf_byte(&e->read, '}');
+        tm_buf_text(out, "[\"clear\",\"tail/\"]");
+        tm_record_list(&e->read, e->confirmed, e->cursor);
         disk->base_bytes = e->read.len;
         disk->base_version = e->cursor;
-        put(e, TM_SPAN("base"));
+        put(out, TM_SPAN("base"), &e->read);
     }
     for (tm_piece *piece = disk->first; piece != NULL; piece = piece->next) {
-        tm_span text = {piece->text + piece->key_len, piece->len};
-        write(e, "[\"put\",", (tm_span){piece->text, piece->key_len}, &text);
+        tm_buf text = {.ptr = piece->text, .len = piece->len};
+        put(out, tail_key(key, piece->version), &text);
     }
-    begin(e);
-    state_write(e);
-    tm_buf_byte(&e->read, '}');
-    put(e, TM_SPAN("state"));
-    e->editor->record.dirty = true; // it has H, which moved with C
+    tm_record_state(&e->read, e, disk->base_version);
+    put(out, TM_SPAN("state"), &e->read);
+    e->editor->kept.dirty = true; // it has H, which moved with C
 }
 
-static bool unfinished(const tm_engine *e, const tm_record *record) {
-    return e->batch != NULL && record == &e->batch->record;
-}
-
-static void always_write(tm_engine *e) {
-    for (tm_record *r = e->records; r != NULL; r = r->next) {
-        tm_span key = {r->key, r->key_len};
-        if (!r->dirty || unfinished(e, r)) continue;
-        if (r->gone) {
-            write(e, "[\"del\",", key, NULL);
-        } else {
-            record_write(e, r);
-            put(e, key);
+static void lacking_write(tm_engine *e, tm_buf *out) {
+    uint8_t key[KEY_MAX];
+    if (e->lacking_owner == NULL) e->lacking_owner = e->editor;
+    e->disk.out_lacks = e->lacking != NULL;
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        if (e->lacking != NULL && w == e->lacking_owner) {
+            tm_record_list(&e->read, e->lacking, 0);
+            put(out, lacking_key(key, w), &e->read);
+        } else if (w->lacks) {
+            del(out, lacking_key(key, w));
         }
     }
 }
 
-static void later(tm_engine *e) {
+static void always_write(tm_engine *e, tm_buf *out) {
     tm_disk *disk = &e->disk;
-    uint64_t wait = RETRY_MAX_MS;
-    if (disk->failures < 6) wait = (uint64_t)RETRY_MS << disk->failures;
-    disk->failures++;
-    disk->retry_ms = e->now.mono_ms + wait;
-}
-
-// Whose are the marks now: `to` true, of the transaction that is out.
-static void turn(tm_engine *e, bool to) {
-    for (tm_record *r = e->records; r != NULL; r = r->next) {
-        bool *from = to ? &r->dirty : &r->out;
-        if (!*from || unfinished(e, r)) continue;
-        r->dirty = !to;
-        r->out = to;
+    if (disk->lacking_due) lacking_write(e, out);
+    if (disk->offset_due) {
+        tm_record_offset(&e->read, e->offset_ms);
+        put(out, TM_SPAN("offset"), &e->read);
+    }
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        if (!entry->kept.dirty || entry == e->batch) continue;
+        if (entry->kept.gone) {
+            del(out, tm_entry_key(entry));
+            continue;
+        }
+        tm_record_entry(&e->read, entry, e->generation);
+        put(out, tm_entry_key(entry), &e->read);
+    }
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        if (!w->kept.dirty) continue;
+        tm_span key = {w->key, w->key_len};
+        if (w->kept.gone) {
+            del(out, key);
+            continue;
+        }
+        tm_record_writer(&e->read, w, e->seen_time);
+        put(out, key, &e->read);
+    }
+    for (tm_dead *dead = disk->dead; dead != NULL; dead = dead->next) {
+        if (!dead->kept.dirty) continue;
+        tm_span key = {dead->key, dead->key_len};
+        if (dead->kept.gone) {
+            del(out, key);
+            continue;
+        }
+        tm_record_dead(&e->read, dead);
+        put(out, key, &e->read);
     }
 }
 
-bool tm_disk_commit(tm_engine *e, tm_event *event) {
+// dirty -> out, or back again.
+static void turn(tm_kept *kept, bool out) {
+    if (out && kept->dirty) {
+        kept->dirty = false;
+        kept->out = true;
+    } else if (!out && kept->out) {
+        kept->dirty = true;
+        kept->out = false;
+    }
+}
+
+static void turn_all(tm_engine *e, bool out) {
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        if (entry != e->batch) turn(&entry->kept, out);
+    }
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        turn(&w->kept, out);
+    }
+    for (tm_dead *dead = e->disk.dead; dead != NULL; dead = dead->next) {
+        turn(&dead->kept, out);
+    }
+}
+
+static void later(tm_disk *disk, uint64_t now_ms) {
+    uint64_t wait = RETRY_MAX_MS;
+    if (disk->failures < 6) wait = (uint64_t)RETRY_MS << disk->failures;
+    disk->failures++;
+    disk->retry_ms = now_ms + wait;
+}
+
+bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     tm_disk *disk = &e->disk;
-    tm_buf *out = &e->told;
     if (!disk->there || !disk->changed || disk->out || disk->reload ||
         e->now.mono_ms < disk->retry_ms) {
         return false;
     }
     bool guarded = e->generation > disk->generation ||
                    (e->generation == disk->generation && e->cursor > disk->cursor);
-    tm_buf_reset(out);
-    tm_buf_text(out, "{\"guard\":");
+    disk->out_guarded = guarded;
+    tm_buf_byte(out, '{');
+    tm_out_word(out, TM_WORD_GUARD);
     if (guarded) {
         tm_buf_byte(out, '[');
         tm_buf_u64(out, e->generation);
@@ -195,47 +173,84 @@ bool tm_disk_commit(tm_engine *e, tm_event *event) {
     } else {
         tm_buf_text(out, "null");
     }
-    tm_buf_text(out, ",\"guarded\":[");
-    if (guarded) guarded_write(e);
-    tm_buf_text(out, "],\"always\":[");
-    always_write(e);
+    tm_out_open(out, TM_WORD_GUARDED, '[');
+    if (guarded) guarded_write(e, out);
+    tm_buf_byte(out, ']');
+    tm_out_open(out, TM_WORD_ALWAYS, '[');
+    always_write(e, out);
     tm_buf_text(out, "]}");
     if (out->status != TM_OK) { // no memory for it now
-        later(e);
+        later(disk, e->now.mono_ms);
         return false;
     }
-    turn(e, true);
-    disk->changed = false;
-    disk->out = true;
-    disk->out_guarded = guarded;
-    disk->out_base = guarded && disk->base_due;
+    turn_all(e, true);
+    disk->out_lacking = disk->lacking_due;
+    disk->out_offset = disk->offset_due;
+    disk->lacking_due = disk->offset_due = disk->changed = false;
     if (guarded) disk->base_due = false;
+    disk->out = true;
     disk->out_generation = e->generation;
     disk->out_cursor = e->cursor;
-    *event = (tm_event){.kind = TM_EVENT_COMMIT, .ticket = ++disk->ticket};
-    event->value = tm_buf_span(out);
+    disk->ticket++;
     return true;
 }
 
-// ---- its outcome -------------------------------------------------------------------
+// ---- its outcome ----------------------------------------------------------------------
 
-static void receipts(tm_engine *e, tm_record *record, tm_receipt receipt) {
-    if (record->kind != TM_RECORD_ENTRY) return;
-    const tm_own *own = ((const tm_entry *)record)->first;
-    for (; own != NULL; own = own->sibling) {
-        if (own->fate == TM_FATE_PENDING) tm_note_receipt(e, own, receipt);
+static void entry_stored(tm_engine *e, tm_entry *entry) {
+    tm_kept *kept = &entry->kept;
+    if (!kept->out) return;
+    kept->out = false;
+    if (kept->gone && !kept->dirty) { // it was the removal that was stored
+        kept->disk = false;
+        kept->clear = true;
+        tm_disk_work(e, entry);
+        return;
+    }
+    if (!kept->disk) {
+        for (const tm_own *own = entry->first; own != NULL; own = own->sibling) {
+            if (own->fate == TM_FATE_PENDING) {
+                tm_note_receipt(e, own, TM_RECEIPT_DISK);
+            }
+        }
+    }
+    kept->disk = true;
+}
+
+static void all_stored(tm_engine *e) {
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        entry_stored(e, entry);
+    }
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        if (w->kept.out) w->kept.disk = true;
+        w->kept.out = false;
+        if (e->disk.out_lacking)
+            w->lacks = e->disk.out_lacks && w == e->lacking_owner;
+    }
+    for (tm_dead **at = &e->disk.dead; *at != NULL;) {
+        tm_dead *dead = *at;
+        bool done = dead->kept.out && dead->kept.gone && !dead->kept.dirty;
+        dead->kept.out = false;
+        if (!done) {
+            at = &dead->next;
+            continue;
+        }
+        *at = dead->next;
+        tm_alloc_put(e->alloc, dead, dead->size);
     }
 }
 
-static void stored(tm_engine *e) {
-    for (tm_record *r = e->records; r != NULL; r = r->next) {
-        if (!r->out) continue;
-        r->out = false;
-        bool there = !r->gone || r->dirty; // else it was the removal that is stored
-        if (there && !r->disk) receipts(e, r, TM_RECEIPT_DISK);
-        r->disk = there;
+static void pair_stored(tm_engine *e, tm_committed outcome, uint64_t cursor) {
+    tm_disk *disk = &e->disk;
+    disk->generation = disk->out_generation;
+    if (outcome == TM_COMMITTED) {
+        cursor = disk->out_cursor;
+        if (disk->out_base) disk->tail_bytes = 0;
+    } else {
+        disk->tail_bytes = 0; // another tab looks after its base
     }
-    e->disk.local = true;
+    disk->cursor = cursor;
+    if (disk->generation == e->generation) tm_disk_pieces_free(e, cursor);
 }
 
 void tm_engine_committed(tm_engine *e, tm_now now, uint64_t ticket,
@@ -245,53 +260,47 @@ void tm_engine_committed(tm_engine *e, tm_now now, uint64_t ticket,
     if (!disk->out || ticket != disk->ticket) return;
     disk->out = false;
     if (outcome == TM_COMMIT_FAILED) {
-        turn(e, false);
+        turn_all(e, false);
         disk->base_due |= disk->out_base;
+        disk->lacking_due |= disk->out_lacking;
+        disk->offset_due |= disk->out_offset;
         disk->changed = true;
-        later(e);
+        later(disk, now.mono_ms);
         return;
     }
     disk->failures = 0;
-    stored(e);
+    all_stored(e);
     if (outcome == TM_COMMIT_SUPERSEDED) {
         disk->reload = true;
-        tm_note_add(e, TM_EVENT_RELOAD, &(tm_event){0});
+        tm_note_text(e, TM_EVENT_RELOAD, (tm_span){NULL, 0}, (tm_span){NULL, 0});
     } else if (disk->out_guarded) {
-        // Refused: the stored cursor is at ours or above, and its base is another
-        // tab's.
-        if (disk->out_base || outcome != TM_COMMITTED) disk->tail_bytes = 0;
-        disk->generation = disk->out_generation;
-        disk->cursor = outcome == TM_COMMITTED ? disk->out_cursor : cursor;
-        if (disk->generation == e->generation) tm_disk_pieces_free(e, disk->cursor);
+        pair_stored(e, outcome, cursor);
     }
     tm_disk_passed(e);
     e->status_changed = true;
 }
 
 void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text) {
-    static const char prefix[] = "tail/0000000000000000";
     tm_disk *disk = &e->disk;
     tm_piece *piece = NULL;
-    size_t key_len = sizeof prefix - 1;
-    if (!disk->there || disk->base_due) return; // a base will have these too
+    if (disk->base_due) return; // it will have these too
     if (e->read.status == TM_OK) {
-        piece = tm_alloc_get(e->alloc, sizeof *piece + key_len + text.len);
+        piece = tm_alloc_get(e->alloc, sizeof *piece + text.len);
     }
     if (piece == NULL) {
         disk->base_due = true;
         return;
     }
     piece->version = version;
-    piece->key_len = key_len;
     piece->len = text.len;
-    memcpy(piece->text, prefix, key_len);
-    for (size_t i = key_len; version > 0; version /= 10) {
-        piece->text[--i] = (uint8_t)('0' + version % 10);
+    memcpy(piece->text, text.ptr, text.len);
+    if (disk->last != NULL) {
+        disk->last->next = piece;
+    } else {
+        disk->first = piece;
     }
-    memcpy(piece->text + key_len, text.ptr, text.len);
-    *disk->end = piece;
-    disk->end = &piece->next;
-    disk->tail_bytes += text.len;
+    disk->last = piece;
+    disk->pieces_bytes += text.len;
 }
 
 void tm_disk_pieces_free(tm_engine *e, uint64_t version) {
@@ -299,146 +308,178 @@ void tm_disk_pieces_free(tm_engine *e, uint64_t version) {
     while (disk->first != NULL && disk->first->version <= version) {
         tm_piece *piece = disk->first;
         disk->first = piece->next;
-        tm_alloc_put(e->alloc, piece, sizeof *piece + piece->key_len + piece->len);
+        disk->pieces_bytes -= piece->len;
+        disk->tail_bytes += piece->len;
+        tm_alloc_put(e->alloc, piece, sizeof *piece + piece->len);
     }
-    if (disk->first == NULL) disk->end = &disk->first;
+    if (disk->first == NULL) disk->last = NULL;
+}
+
+// ---- what is owed no more -------------------------------------------------------------
+
+void tm_disk_work(tm_engine *e, tm_entry *entry) {
+    if (entry->kept.work) return;
+    entry->kept.work = true;
+    entry->work_next = NULL;
+    *e->disk.work_end = entry;
+    e->disk.work_end = &entry->work_next;
+}
+
+// Without a disk, what was decided is forgotten at once, and kept in memory until the
+// cursor passes it.
+static void local_passed(tm_engine *e) {
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        bool owed = entry == e->batch;
+        for (const tm_own *own = entry->first; own != NULL; own = own->sibling) {
+            owed |= own->fate == TM_FATE_PENDING || own->fate == TM_FATE_OFFER;
+        }
+        if (owed) continue;
+        entry->kept.clear = true;
+        tm_disk_work(e, entry);
+    }
 }
 
 void tm_disk_passed(tm_engine *e) {
-    const tm_disk *disk = &e->disk;
-    uint64_t passed = disk->cursor;
-    if (!disk->there) {
-        passed = e->cursor;
-    } else if (disk->generation != e->generation) {
-        return;
+    tm_queue *queue = &e->queue;
+    uint64_t passed = e->cursor;
+    if (e->disk.there) {
+        passed = e->disk.generation == e->generation ? e->disk.cursor : 0;
     }
-    for (tm_own *own = e->first, *next; own != NULL; own = next) {
-        next = own->next;
-        if (own->fate == TM_FATE_ACCEPTED && own->op.seq <= passed) {
-            tm_own_done(e, own);
-        }
+    while (queue->accepted_count > 0 && queue->accepted[0]->op.seq <= passed) {
+        tm_own *own = queue->accepted[0];
+        if (own->entry != NULL) e->disk.changed = true;
+        tm_queue_unaccept(queue, own);
+        tm_own_done(queue, own);
     }
-    e->disk.local = true;
+    if (!e->disk.there && e->started) local_passed(e);
 }
 
-// ---- local -------------------------------------------------------------------------
+// ---- local ----------------------------------------------------------------------------
 
-// Disk has nothing of it any more.
-static bool clear(const tm_engine *e, const tm_record *r) {
-    return r->gone && (!e->disk.there || !(r->dirty || r->out || r->disk));
-}
-
-// Without a disk what was decided is forgotten at once.
-static bool decided(const tm_engine *e, const tm_record *r) {
-    if (r->kind != TM_RECORD_ENTRY || e->disk.there || unfinished(e, r))
+static bool keep_event(tm_engine *e, tm_event *event, tm_span key) {
+    if (e->told.status != TM_OK) { // no memory to write it: local cannot have it
+        tm_engine_kept(e, key, false);
         return false;
-    const tm_own *own = ((const tm_entry *)r)->first;
-    while (own != NULL && !tm_own_queued(own)) {
-        own = own->sibling;
     }
-    return own == NULL;
+    *event = (tm_event){.kind = TM_EVENT_KEEP, .key = key};
+    event->value = tm_buf_span(&e->told);
+    return true;
 }
 
-static void record_free(tm_engine *e, tm_record **at) {
-    tm_record *r = *at;
-    tm_own *own = r->kind == TM_RECORD_ENTRY ? ((tm_entry *)r)->first : NULL;
-    while (own != NULL) {
-        tm_own *sibling = own->sibling;
-        tm_own_free(e, own);
-        own = sibling;
-    }
-    if (e->last_entry == (tm_entry *)r) e->last_entry = NULL;
-    *at = r->next;
-    tm_alloc_put(e->alloc, r, r->size);
+static bool forget_event(tm_event *event, tm_kept *kept, tm_span key) {
+    kept->local = false;
+    *event = (tm_event){.kind = TM_EVENT_FORGET, .key = key};
+    return true;
 }
 
-static bool free_due(const tm_engine *e, const tm_record *r) {
-    if (r->kind == TM_RECORD_DEAD) return clear(e, r);
-    if (r->kind != TM_RECORD_ENTRY || !clear(e, r) || r->local) return false;
-    const tm_own *own = ((const tm_entry *)r)->first;
-    while (own != NULL && own->quiet) {
-        own = own->sibling;
-    }
-    return own == NULL;
-}
-
-// A writer's counter comes before what was numbered by it is forgotten: the
-// newer record of a writer stands in front of its entries only by chance, so
-// writers go first.
-static tm_record *local_next(tm_engine *e) {
-    for (tm_writer *w = e->writers; w != NULL; w = w->next) {
-        if (w->record.keep) return &w->record;
-    }
-    for (tm_record **at = &e->records; *at != NULL;) {
-        tm_record *r = *at;
-        if (r->keep && !unfinished(e, r)) return r;
-        if (r->local && (clear(e, r) || decided(e, r))) return r;
-        if (free_due(e, r)) {
-            record_free(e, at);
-        } else {
-            at = &r->next;
-        }
-    }
-    return NULL;
-}
-
+// KEEP comes before FORGET, and a writer's counter before both: a number whose entry is
+// forgotten must not be used again.
 bool tm_disk_event(tm_engine *e, tm_event *event) {
     tm_disk *disk = &e->disk;
     disk->asked = NULL;
-    while (disk->local) {
-        tm_record *r = local_next(e);
-        disk->local = r != NULL;
-        if (r == NULL) break;
-        *event = (tm_event){.kind = TM_EVENT_FORGET, .key = {r->key, r->key_len}};
-        if (!r->keep || r->gone) {
-            r->keep = r->local = false;
-            return true;
+    tm_buf_reset(&e->told);
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        tm_span key = {w->key, w->key_len};
+        if (w->kept.gone && w->kept.local) {
+            return forget_event(event, &w->kept, key);
         }
-        r->keep = false;
-        record_write(e, r);
-        disk->asked = r;
-        event->kind = TM_EVENT_KEEP;
-        event->value = tm_buf_span(&e->read);
-        if (e->read.status == TM_OK) return true;
-        tm_engine_kept(e, event->key, false); // no memory to write it
+        if (!w->kept.keep) continue;
+        w->kept.keep = false;
+        tm_record_writer(&e->told, w, e->seen_time);
+        if (keep_event(e, event, key)) return true;
+    }
+    while (disk->work != NULL) {
+        tm_entry *entry = disk->work;
+        tm_kept *kept = &entry->kept;
+        if (kept->keep && !kept->clear) {
+            kept->keep = false;
+            disk->asked = entry;
+            tm_record_entry(&e->told, entry, e->generation);
+            if (keep_event(e, event, tm_entry_key(entry))) return true;
+            continue;
+        }
+        if (kept->clear && kept->local) {
+            return forget_event(event, kept, tm_entry_key(entry));
+        }
+        disk->work = entry->work_next;
+        if (disk->work == NULL) disk->work_end = &disk->work;
+        kept->work = false;
+        if (!kept->clear || !kept->gone) continue;
+        if (e->last_entry == entry) e->last_entry = NULL;
+        tm_queue_drop_entry(&e->queue, entry);
     }
     return false;
 }
 
 void tm_engine_kept(tm_engine *e, tm_span key, bool kept) {
-    tm_record *r = e->disk.asked;
-    if (r == NULL || tm_span_cmp(key, (tm_span){r->key, r->key_len}) != 0) return;
+    tm_entry *entry = e->disk.asked;
+    if (entry == NULL || tm_span_cmp(key, tm_entry_key(entry)) != 0) {
+        for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+            tm_span own = {w->key, w->key_len};
+            if (tm_span_cmp(key, own) == 0) w->kept.local |= kept;
+        }
+        return;
+    }
     e->disk.asked = NULL;
-    r->local |= kept; // what stood there before still does
-    if ((tm_entry *)r == e->last_entry) {
+    entry->kept.local |= kept; // what stood there before still does
+    if (entry == e->last_entry) {
         e->written = kept ? TM_WRITTEN_OK : TM_WRITTEN_VOLATILE;
     }
-    if (!r->told) receipts(e, r, kept ? TM_RECEIPT_KEPT : TM_RECEIPT_VOLATILE);
-    r->told = true;
+    if (entry->kept.told) return;
+    entry->kept.told = true;
+    for (const tm_own *own = entry->first; own != NULL; own = own->sibling) {
+        tm_note_receipt(e, own, kept ? TM_RECEIPT_KEPT : TM_RECEIPT_VOLATILE);
+    }
 }
 
-// ---- dead letters ------------------------------------------------------------------
+// ---- dead letters -----------------------------------------------------------------------
 
 tm_dead *tm_dead_find(const tm_engine *e, tm_span id) {
-    for (tm_record *r = e->records; r != NULL; r = r->next) {
-        tm_span own = {r->key + 5, (size_t)(r->key_len - 5)};
-        if (r->kind == TM_RECORD_DEAD && !r->gone && tm_span_cmp(own, id) == 0) {
-            return (tm_dead *)r;
-        }
+    for (tm_dead *dead = e->disk.dead; dead != NULL; dead = dead->next) {
+        tm_span own = {dead->key + 5, (size_t)dead->key_len - 5};
+        if (!dead->kept.gone && tm_span_cmp(own, id) == 0) return dead;
     }
     return NULL;
 }
 
 tm_dead *tm_dead_new(tm_engine *e, tm_span id, tm_span operation, tm_span code) {
     size_t size = sizeof(tm_dead) + operation.len + code.len;
-    tm_dead *dead = (tm_dead *)tm_record_new(e, TM_RECORD_DEAD, size, id);
+    tm_dead *dead = tm_alloc_get(e->alloc, size);
     if (dead == NULL) return NULL;
+    dead->size = size;
     uint8_t *bytes = (uint8_t *)(dead + 1);
     memcpy(bytes, operation.ptr, operation.len);
-    if (code.len > 0) memcpy(bytes + operation.len, code.ptr, code.len);
     dead->operation = (tm_span){bytes, operation.len};
+    if (code.len > 0) memcpy(bytes + operation.len, code.ptr, code.len);
     dead->code = (tm_span){bytes + operation.len, code.len};
-    tm_record_change(e, &dead->record);
-    e->status_changed = true;
+    memcpy(dead->key, "dead/", 5);
+    memcpy(dead->key + 5, id.ptr, id.len);
+    dead->key_len = (uint8_t)(5 + id.len);
+    dead->kept.dirty = e->disk.changed = e->status_changed = true;
+    tm_dead **at = &e->disk.dead;
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = dead;
     return dead;
+}
+
+void tm_dead_drop(tm_engine *e, tm_dead *dead) {
+    dead->kept.gone = dead->kept.dirty = true;
+    e->disk.changed = e->status_changed = true;
+}
+
+void tm_disk_deinit(tm_engine *e) {
+    tm_disk_pieces_free(e, TM_NEVER);
+    while (e->disk.dead != NULL) {
+        tm_dead *dead = e->disk.dead;
+        e->disk.dead = dead->next;
+        tm_alloc_put(e->alloc, dead, dead->size);
+    }
+}
+
+uint64_t tm_disk_deadline(const tm_engine *e) {
+    const tm_disk *disk = &e->disk;
+    bool waits = disk->there && disk->changed && !disk->out && !disk->reload;
+    return waits ? disk->retry_ms : TM_NEVER;
 }

@@ -77,7 +77,7 @@ uint32_t TM_DOOR(tm_door_out_len)(void) {
     return (uint32_t)door.shown.len;
 }
 
-// ---- engines -----------------------------------------------------------------------
+// ---- engines ------------------------------------------------------------------------
 
 int32_t TM_DOOR(tm_door_new)(uint32_t user_len, uint32_t list_len,
                              uint32_t manual) {
@@ -139,7 +139,7 @@ int32_t TM_DOOR(tm_door_reloaded)(int32_t engine, uint64_t wall_ms,
     return tm_engine_reloaded(e, now(wall_ms, mono_ms));
 }
 
-// ---- editing -----------------------------------------------------------------------
+// ---- editing ------------------------------------------------------------------------
 
 int32_t TM_DOOR(tm_door_edit)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
                               uint32_t edit_len) {
@@ -183,7 +183,7 @@ int32_t TM_DOOR(tm_door_committed)(int32_t engine, uint64_t wall_ms,
     return TM_OK;
 }
 
-// ---- talking -----------------------------------------------------------------------
+// ---- talking ------------------------------------------------------------------------
 
 int32_t TM_DOOR(tm_door_channel)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
                                  uint32_t channel) {
@@ -254,7 +254,7 @@ int32_t TM_DOOR(tm_door_tick)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms
     return TM_OK;
 }
 
-// ---- events ------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------
 
 static void length_put(tm_buf *out, size_t len) {
     for (int i = 0; i < 32; i += 8) {
@@ -262,11 +262,11 @@ static void length_put(tm_buf *out, size_t len) {
     }
 }
 
+static void text_put(tm_buf *out, tm_word word, tm_span text) {
+    if (text.ptr != NULL) tm_out_text(out, word, text);
+}
+
 static void event_write(tm_buf *out, const tm_event *event) {
-    const tm_span texts[] = {event->key,  event->value,   event->instance,
-                             event->field, event->mine, event->winner};
-    static const uint8_t names[] = {TM_WORD_KEY,   TM_WORD_VALUE, TM_WORD_INSTANCE,
-                                    TM_WORD_FIELD, TM_WORD_MINE,  TM_WORD_WINNER};
     if (event->kind == TM_EVENT_KEEP) {
         length_put(out, event->key.len);
         length_put(out, event->value.len);
@@ -274,18 +274,23 @@ static void event_write(tm_buf *out, const tm_event *event) {
         tm_buf_put(out, event->value);
         return;
     }
-    bool commit = event->kind == TM_EVENT_COMMIT;
     tm_buf_byte(out, '{');
-    tm_out_number(out, commit ? TM_WORD_TICKET : TM_WORD_RECEIPT,
-                  commit ? event->ticket : event->receipt);
-    for (size_t i = 0; i < sizeof names; i++) {
-        bool null = i > 3 && event->kind == TM_EVENT_SUPERSEDED;
-        if (commit && i == 1) {
-            tm_out_word(out, TM_WORD_VALUE);
-            tm_buf_put(out, event->value);
-        } else if (texts[i].ptr != NULL || null) {
-            tm_out_text(out, (tm_word)names[i], texts[i]);
-        }
+    text_put(out, TM_WORD_KEY, event->key);
+    if (event->kind == TM_EVENT_COMMIT) {
+        tm_out_number(out, TM_WORD_TICKET, event->ticket);
+        tm_out_word(out, TM_WORD_VALUE);
+        tm_buf_put(out, event->value);
+    } else {
+        text_put(out, TM_WORD_VALUE, event->value);
+    }
+    if (event->kind == TM_EVENT_RECEIPT) {
+        tm_out_number(out, TM_WORD_RECEIPT, event->receipt);
+    }
+    text_put(out, TM_WORD_INSTANCE, event->instance);
+    if (event->kind == TM_EVENT_SUPERSEDED) {
+        tm_out_text(out, TM_WORD_FIELD, event->field);
+        tm_out_text(out, TM_WORD_MINE, event->mine);
+        tm_out_text(out, TM_WORD_WINNER, event->winner);
     }
     tm_buf_byte(out, '}');
 }
@@ -300,7 +305,7 @@ int32_t TM_DOOR(tm_door_event)(int32_t engine) {
     return door.out.status == TM_OK ? (int32_t)event.kind : door.out.status;
 }
 
-// ---- reading -----------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------
 
 int32_t TM_DOOR(tm_door_item)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
                               uint32_t id_len) {

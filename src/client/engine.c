@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-// ---- chance ------------------------------------------------------------------------
+// ---- chance -------------------------------------------------------------------------
 
 static uint64_t rotl(uint64_t x, int by) {
     return x << by | x >> (64 - by);
@@ -32,34 +32,45 @@ tm_span tm_engine_draw_id(tm_engine *e, uint8_t id[22]) {
     return (tm_span){id, 22};
 }
 
-// ---- making and freeing ------------------------------------------------------------
+// ---- making and freeing ---------------------------------------------------------------
 
 tm_status tm_engine_new(const tm_engine_config *config, tm_engine **engine) {
     const tm_alloc *alloc = config->alloc;
-    tm_span user = config->user, list = config->list;
-    tm_engine *e = tm_alloc_get(alloc, sizeof *e + user.len + list.len);
+    size_t texts = config->user.len + config->list.len;
+    tm_engine *e = tm_alloc_get(alloc, sizeof *e + texts);
     if (e == NULL) return TM_E_NOMEM;
-    e->alloc = e->arena.alloc = e->sent.alloc = e->told.alloc = alloc;
-    e->read.alloc = e->complaint.alloc = e->sync.parts.alloc = alloc;
+    e->alloc = alloc;
+    e->arena.alloc = e->struck_keys.alloc = alloc;
+    e->sent.alloc = e->told.alloc = e->read.alloc = e->sync.parts.alloc = alloc;
+    e->complaint.alloc = alloc;
     uint8_t *at = (uint8_t *)(e + 1);
-    e->user = (tm_span){at, user.len};
-    e->list = (tm_span){at + user.len, list.len};
-    if (user.len > 0) memcpy(at, user.ptr, user.len);
-    if (list.len > 0) memcpy(at + user.len, list.ptr, list.len);
+    e->user = (tm_span){at, config->user.len};
+    e->list = (tm_span){at + config->user.len, config->list.len};
+    if (config->user.len > 0) memcpy(at, config->user.ptr, config->user.len);
+    if (config->list.len > 0) {
+        memcpy(at + config->user.len, config->list.ptr, config->list.len);
+    }
     memcpy(e->random, config->seed, sizeof e->random);
     e->random[0] |= 1; // all zero would stay so
     e->seed = (tm_seed){tm_engine_draw(e), tm_engine_draw(e)};
     e->manual = config->manual;
-    e->mark.ptr = e->mark_bytes;
+    e->mark = (tm_span){e->mark_bytes, 0};
+    tm_queue_init(&e->queue, alloc, e->seed);
+    tm_guard_init(&e->guard, alloc, e->seed);
     tm_table_init(&e->view.items, alloc, e->seed);
-    tm_table_init(&e->ids, alloc, e->seed);
+    tm_table_init(&e->struck, alloc, e->seed);
+    tm_table_init(&e->loading.entries, alloc, e->seed);
+    e->loading.mark = e->mark;
+    e->recent_end = &e->recent;
     e->note_end = &e->note;
-    e->disk.end = &e->disk.first;
-    e->sync.flush_ms = TM_NEVER;
-    *engine = e;
+    e->disk.work_end = &e->disk.work;
     tm_status status = tm_list_new(alloc, e->seed, &e->confirmed);
-    if (status != TM_OK) tm_engine_free(e);
-    return status;
+    if (status != TM_OK) {
+        tm_engine_free(e);
+        return status;
+    }
+    *engine = e;
+    return TM_OK;
 }
 
 static void note_free(tm_engine *e, tm_note *note) {
@@ -68,82 +79,87 @@ static void note_free(tm_engine *e, tm_note *note) {
 
 void tm_engine_free(tm_engine *e) {
     if (e == NULL) return;
-    size_t at = 0;
+    while (e->recent != NULL) {
+        tm_recent *recent = e->recent;
+        e->recent = recent->next;
+        tm_alloc_put(e->alloc, recent, sizeof *recent);
+    }
     while (e->note != NULL) {
         tm_note *note = e->note;
         e->note = note->next;
         note_free(e, note);
     }
     note_free(e, e->note_told);
-    tm_load_free(e);
-    tm_disk_pieces_free(e, TM_NEVER);
-    while (e->first != NULL) {
-        tm_own *own = e->first;
-        e->first = own->next;
-        tm_alloc_put(e->alloc, own, own->size);
-    }
-    while (e->records != NULL) {
-        tm_record *record = e->records;
-        e->records = record->next;
-        tm_alloc_put(e->alloc, record, record->size);
-    }
-    for (tm_table_slot *slot;
-         (slot = tm_table_next(&e->view.items, &at)) != NULL;) {
-        tm_shown *shown = slot->value;
-        tm_alloc_put(e->alloc, shown->json, shown->json_len);
-        tm_alloc_put(e->alloc, shown, sizeof *shown + shown->id.len);
-    }
-    tm_alloc_put(e->alloc, e->view.order, e->view.cap * sizeof *e->view.order);
-    tm_table_deinit(&e->view.items);
-    tm_table_deinit(&e->ids);
+    tm_loading_deinit(e);
+    tm_disk_deinit(e);
+    tm_queue_deinit(&e->queue);
+    tm_guard_deinit(&e->guard);
+    tm_view_deinit(e);
     tm_list_free(e->confirmed);
+    tm_list_free(e->lacking);
+    tm_list_free(e->ghosts);
+    tm_table_deinit(&e->struck);
+    tm_arena_deinit(&e->struck_keys);
     tm_arena_deinit(&e->arena);
-    tm_buf *bufs[] = {&e->sent, &e->told, &e->read, &e->complaint, &e->sync.parts};
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) {
-        tm_buf_deinit(bufs[i]);
-    }
+    tm_buf_deinit(&e->sync.parts);
+    tm_buf_deinit(&e->sent);
+    tm_buf_deinit(&e->told);
+    tm_buf_deinit(&e->read);
+    tm_buf_deinit(&e->complaint);
     tm_alloc_put(e->alloc, e, sizeof *e + e->user.len + e->list.len);
 }
 
-// ---- events ------------------------------------------------------------------------
+// ---- the end of protections -------------------------------------------------------------
 
-void tm_note_add(tm_engine *e, tm_event_kind kind, const tm_event *event) {
-    size_t size = sizeof(tm_note) + event->key.len + event->value.len +
-                  event->instance.len + event->field.len + event->mine.len +
-                  event->winner.len;
-    tm_note *note = tm_alloc_get(e->alloc, size);
-    if (note == NULL) {
-        e->notes_lost = true; // said as soon as there is memory for it
+static bool pending_on(tm_engine *e, const tm_guarded *one) {
+    const tm_target *target = tm_queue_target(&e->queue, one->instance, false);
+    const tm_own *own = target != NULL ? target->line.first : NULL;
+    for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
+        if (tm_own_on(own, one->name)) return true;
+    }
+    return false;
+}
+
+static bool same_text(tm_span a, tm_span b) {
+    return (a.ptr == NULL) == (b.ptr == NULL) && tm_span_cmp(a, b) == 0;
+}
+
+// What won over an own value, or removed an own item, is told once: when it is no longer
+// held back. While something of ours is pending, it is; its ack comes here again.
+static void protection_end(tm_engine *e, const tm_guarded *one) {
+    tm_event event = {.instance = one->instance, .field = one->name};
+    tm_view_touch(e, one->instance);
+    if (one->at.browser.len == 0 || pending_on(e, one)) return;
+    bool dead = tm_view_dead(e, one->instance);
+    if (one->name.len == 0) {
+        if (dead) tm_note_add(e, TM_EVENT_SUPERSEDED, &event);
         return;
     }
-    note->size = size;
-    note->event = *event;
-    note->event.kind = kind;
-    uint8_t *at = (uint8_t *)(note + 1);
-    tm_span *texts[] = {&note->event.key,      &note->event.value,
-                        &note->event.instance, &note->event.field,
-                        &note->event.mine,     &note->event.winner};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        tm_span *text = texts[i];
-        if (text->ptr == NULL) continue;
-        if (text->len > 0) memcpy(at, text->ptr, text->len);
-        text->ptr = at;
-        at += text->len;
+    tm_reg winner = tm_view_reg(e, one->instance, one->name);
+    if (dead || tm_stamp_cmp(&winner.at, &one->at) == 0 ||
+        same_text(winner.value, one->value)) {
+        return;
     }
-    *e->note_end = note;
-    e->note_end = &note->next;
+    event.mine = one->value;
+    event.winner = winner.value;
+    tm_note_add(e, TM_EVENT_SUPERSEDED, &event);
 }
 
-void tm_note_text(tm_engine *e, tm_event_kind kind, tm_span key, tm_span value) {
-    tm_note_add(e, kind, &(tm_event){.key = key, .value = value});
+static void protections_end(tm_engine *e) {
+    tm_guarded *ended = tm_guard_end(&e->guard, e->now.mono_ms);
+    while (ended != NULL) {
+        tm_guarded *one = ended;
+        ended = one->next;
+        protection_end(e, one);
+        tm_guarded_free(&e->guard, one);
+    }
+    if (e->ghosts != NULL && e->queue.pending == 0 && e->guard.targets.count == 0) {
+        tm_list_free(e->ghosts);
+        e->ghosts = NULL;
+    }
 }
 
-void tm_note_receipt(tm_engine *e, const tm_own *own, tm_receipt receipt) {
-    tm_event event = {.key = own->op.id, .instance = own->op.instance_id};
-    event.receipt = receipt;
-    e->status_changed = true;
-    tm_note_add(e, TM_EVENT_RECEIPT, &event);
-}
+// ---- events -------------------------------------------------------------------------
 
 static bool note_event(tm_engine *e, tm_event *event) {
     tm_note *note = e->note;
@@ -162,15 +178,15 @@ static bool show_event(tm_engine *e, tm_event *event) {
     *event = (tm_event){.kind = TM_EVENT_SHOW, .key = {e->shown_id, 0}};
     tm_shown *shown = view->changed;
     if (shown == NULL) {
-        bool order = !view->told && !view->stale;
-        view->told = true;
+        bool order = view->order_changed;
+        view->order_changed = false;
         return order;
     }
     view->changed = shown->next_changed;
     shown->changed = false;
     memcpy(e->shown_id, shown->id.ptr, shown->id.len);
     event->key.len = shown->id.len;
-    tm_view_drop(e, shown);
+    if (shown->hash == 0 && !shown->touched) tm_view_drop(e, shown);
     return true;
 }
 
@@ -179,14 +195,14 @@ bool tm_engine_event(tm_engine *e, tm_event *event) {
     e->note_told = NULL;
     *event = (tm_event){.kind = TM_EVENT_NONE};
     if (!e->started) return note_event(e, event);
-    tm_view_windows(e);
+    protections_end(e);
     // A lock is held before anything is stored under its name.
-    bool writer = e->note != NULL && e->note->event.kind == TM_EVENT_WRITER;
-    if ((writer && note_event(e, event)) || tm_disk_event(e, event) ||
-        note_event(e, event) || show_event(e, event)) {
+    if (e->note != NULL && e->note->event.kind == TM_EVENT_WRITER) {
+        return note_event(e, event);
+    }
+    if (tm_disk_event(e, event) || note_event(e, event) || show_event(e, event)) {
         return true;
     }
-    *event = (tm_event){.kind = TM_EVENT_STATUS};
     if (e->notes_lost) {
         e->notes_lost = false;
         *event = (tm_event){.kind = TM_EVENT_PROBLEM, .value = TM_SPAN("memory")};
@@ -194,139 +210,150 @@ bool tm_engine_event(tm_engine *e, tm_event *event) {
     }
     if (e->status_changed) {
         e->status_changed = false;
+        *event = (tm_event){.kind = TM_EVENT_STATUS};
         return true;
     }
-    event->kind = TM_EVENT_NONE;
-    return tm_disk_commit(e, event);
+    tm_buf_reset(&e->told);
+    if (tm_disk_compose(e, &e->told)) {
+        *event = (tm_event){.kind = TM_EVENT_COMMIT, .ticket = e->disk.ticket};
+        event->value = tm_buf_span(&e->told);
+        return true;
+    }
+    *event = (tm_event){.kind = TM_EVENT_NONE};
+    return false;
 }
 
-// ---- reading -----------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------
 
-static tm_buf *look(tm_engine *e, tm_now now, char bracket) {
+static void look(tm_engine *e, tm_now now) {
     e->now = now;
-    tm_view_windows(e);
-    tm_view_flush(e);
+    protections_end(e);
     tm_arena_reset(&e->arena);
-    tm_buf_reset(&e->read);
-    tm_buf_byte(&e->read, (uint8_t)bracket);
-    return &e->read;
-}
-
-static tm_status looked(tm_engine *e, char bracket, tm_span *json) {
-    tm_buf_byte(&e->read, (uint8_t)bracket);
-    *json = tm_buf_span(&e->read);
-    return e->read.status;
 }
 
 tm_status tm_engine_item(tm_engine *e, tm_now now, tm_span id, tm_span *json) {
     tm_stamp at;
-    (void)look(e, now, '{');
-    tm_status status = tm_view_item(e, id, &at);
-    *json = tm_buf_span(&e->read);
+    look(e, now);
+    tm_buf_reset(&e->read);
+    tm_status status = tm_view_item(e, id, &e->read, &at);
+    if (status == TM_OK) *json = tm_buf_span(&e->read);
     return status;
 }
 
-tm_span tm_engine_sort(tm_engine *e, tm_now now) {
-    (void)look(e, now, '[');
-    const tm_shown *shown = tm_view_get(e, TM_SPAN(""), false);
-    return shown == NULL ? TM_SPAN("asc") : (tm_span){shown->json, shown->json_len};
-}
-
 tm_status tm_engine_order(tm_engine *e, tm_now now, tm_span *json) {
-    tm_buf *out = look(e, now, '[');
     const tm_view *view = &e->view;
-    if (view->all || view->stale) return TM_E_NOMEM;
-    bool desc = tm_engine_sort(e, now).len == 4;
-    out = look(e, now, '[');
-    for (size_t i = 0; i < view->count; i++) {
-        const tm_shown *shown = view->order[desc ? view->count - 1 - i : i];
-        tm_out_comma(out);
-        tm_buf_json(out, shown->id);
+    look(e, now);
+    tm_view_flush(e);
+    if (view->all_touched) return TM_E_NOMEM;
+    tm_buf_reset(&e->read);
+    tm_buf_byte(&e->read, '[');
+    for (size_t i = 0; i < view->order_count; i++) {
+        size_t at = view->desc ? view->order_count - 1 - i : i;
+        tm_out_comma(&e->read);
+        tm_buf_json(&e->read, view->order[at]->id);
     }
-    return looked(e, ']', json);
+    tm_buf_byte(&e->read, ']');
+    *json = tm_buf_span(&e->read);
+    return e->read.status;
 }
 
-static tm_span phase(const tm_engine *e) {
+tm_span tm_engine_sort(tm_engine *e, tm_now now) {
+    look(e, now);
+    return tm_view_sort(e);
+}
+
+static const char *phase(const tm_engine *e) {
     const tm_sync *sync = &e->sync;
     if (sync->channel == TM_CHANNEL_NONE || sync->failures > 0 || sync->waits ||
         sync->stopped) {
-        return TM_SPAN("offline");
+        return "offline";
     }
-    bool live =
-        sync->head_seen && e->cursor >= e->head &&
-        tm_own_count(e, TM_FATE_PENDING) + tm_own_count(e, TM_FATE_OFFER) == 0;
-    return live ? TM_SPAN("live") : TM_SPAN("syncing");
+    bool live = sync->head_seen && e->cursor >= e->head && e->queue.pending == 0 &&
+                e->queue.offers.count == 0;
+    return live ? "live" : "syncing";
 }
 
-// How far an operation has got, as a tm_receipt.
-static tm_receipt receipt_of(const tm_own *own) {
-    const tm_record *record = &own->entry->record;
-    if (!tm_own_queued(own)) {
-        return own->seen ? TM_RECEIPT_SEEN : TM_RECEIPT_ACCEPTED;
-    }
-    if (record->disk) return TM_RECEIPT_DISK;
-    return record->local ? TM_RECEIPT_KEPT : TM_RECEIPT_VOLATILE;
-}
-
-static void receipts_write(tm_engine *e, uint64_t *lost) {
-    static const char words[][9] = {"volatile", "kept", "disk", "accepted", "seen"};
-    size_t at = 0;
-    tm_out_open(&e->read, TM_WORD_RECEIPTS, '{');
-    for (tm_table_slot *slot;
-         (slot = tm_table_next(&e->view.items, &at)) != NULL;) {
-        const tm_own *own = ((tm_shown *)slot->value)->own;
-        tm_receipt least = TM_RECEIPT_REJECTED;
-        for (; own != NULL; own = own->newer) {
-            tm_receipt one = receipt_of(own);
-            *lost += one == TM_RECEIPT_VOLATILE;
-            if (one < least) least = one;
+// A target's least advanced operation.
+static tm_span receipt_of(const tm_target *target, uint64_t *lost) {
+    bool kept = false, stored = false;
+    size_t none = 0;
+    const tm_own *own = target->line.first;
+    for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
+        const tm_kept *k = &own->entry->kept;
+        if (k->disk) {
+            stored = true;
+        } else if (k->local) {
+            kept = true;
+        } else {
+            none++;
         }
-        if (least == TM_RECEIPT_REJECTED) continue;
-        tm_out_key(&e->read, slot->key);
-        tm_buf_byte(&e->read, '"');
-        tm_buf_text(&e->read, words[least]);
-        tm_buf_byte(&e->read, '"');
     }
-    tm_buf_byte(&e->read, '}');
+    *lost += none;
+    if (none > 0) return TM_SPAN("volatile");
+    if (kept) return TM_SPAN("kept");
+    if (stored) return TM_SPAN("disk");
+    return target->seen < target->recent ? TM_SPAN("accepted") : TM_SPAN("seen");
 }
 
 tm_status tm_engine_status(tm_engine *e, tm_now now, tm_span *json) {
-    tm_buf *out = look(e, now, '{');
+    tm_buf *out = &e->read;
     uint64_t lost = 0, dead = 0;
-    for (const tm_record *r = e->records; r != NULL; r = r->next) {
-        dead += r->kind == TM_RECORD_DEAD && !r->gone;
+    look(e, now);
+    tm_buf_reset(out);
+    tm_buf_byte(out, '{');
+    const char *word = phase(e);
+    tm_out_word(out, TM_WORD_PHASE);
+    tm_buf_byte(out, '"');
+    tm_buf_text(out, word);
+    tm_buf_byte(out, '"');
+    tm_out_open(out, TM_WORD_RECEIPTS, '{');
+    size_t at = 0;
+    for (tm_table_slot *slot;
+         (slot = tm_table_next(&e->queue.targets, &at)) != NULL;) {
+        tm_out_key(out, slot->key);
+        tm_buf_json(out, receipt_of(slot->value, &lost));
     }
-    tm_out_text(out, TM_WORD_PHASE, phase(e));
-    receipts_write(e, &lost);
-    tm_out_number(out, TM_WORD_PENDING, tm_own_count(e, TM_FATE_PENDING));
+    tm_buf_byte(out, '}');
+    for (const tm_dead *one = e->disk.dead; one != NULL; one = one->next) {
+        dead += !one->kept.gone;
+    }
+    tm_out_number(out, TM_WORD_PENDING, e->queue.pending);
     tm_out_number(out, TM_WORD_VOLATILE, lost);
     tm_out_number(out, TM_WORD_DEAD, dead);
     tm_out_number(out, TM_WORD_CURSOR, e->cursor);
     tm_out_number(out, TM_WORD_HEAD, e->head);
-    tm_out_number(out, TM_WORD_OFFERED, tm_own_count(e, TM_FATE_OFFER));
-    tm_out_text(out, TM_WORD_BROWSER_ID, e->editor->browser);
+    tm_out_number(out, TM_WORD_OFFERED, e->queue.offers.count);
+    tm_span none = TM_SPAN("");
+    tm_out_text(out, TM_WORD_BROWSER_ID, e->editor ? e->editor->browser : none);
     tm_out_word(out, TM_WORD_OFFSET);
     bool behind = (int64_t)e->offset_ms < 0;
-    if (behind) tm_buf_byte(out, '-');
-    if (e->offset_known) {
-        tm_buf_u64(out, behind ? 0 - e->offset_ms : e->offset_ms);
-    } else {
+    if (!e->offset_known) {
         tm_buf_text(out, "null");
+    } else {
+        if (behind) tm_buf_byte(out, '-');
+        tm_buf_u64(out, behind ? 0 - e->offset_ms : e->offset_ms);
     }
-    return looked(e, '}', json);
+    tm_buf_byte(out, '}');
+    *json = tm_buf_span(out);
+    return out->status;
 }
 
 tm_status tm_engine_dead(tm_engine *e, tm_span *json) {
-    tm_buf *out = look(e, e->now, '[');
-    for (const tm_record *r = e->records; r != NULL; r = r->next) {
-        if (r->kind != TM_RECORD_DEAD || r->gone) continue;
+    tm_buf *out = &e->read;
+    tm_buf_reset(out);
+    tm_buf_byte(out, '[');
+    for (const tm_dead *dead = e->disk.dead; dead != NULL; dead = dead->next) {
+        if (dead->kept.gone) continue;
         tm_out_comma(out);
-        tm_buf_byte(out, '{');
-        tm_out_dead(out, ((const tm_dead *)r)->operation,
-                    ((const tm_dead *)r)->code);
+        tm_buf_text(out, "{");
+        tm_out_word(out, TM_WORD_OPERATION);
+        tm_buf_put(out, dead->operation);
+        tm_out_text(out, TM_WORD_CODE, dead->code);
         tm_buf_byte(out, '}');
     }
-    return looked(e, ']', json);
+    tm_buf_byte(out, ']');
+    *json = tm_buf_span(out);
+    return out->status;
 }
 
 const tm_list *tm_engine_confirmed(const tm_engine *e, uint64_t *cursor) {
@@ -334,12 +361,21 @@ const tm_list *tm_engine_confirmed(const tm_engine *e, uint64_t *cursor) {
     return e->confirmed;
 }
 
+// ---- time ---------------------------------------------------------------------------
+
 uint64_t tm_engine_deadline(const tm_engine *e) {
-    const tm_disk *disk = &e->disk;
-    uint64_t at = e->view.window_ms, sync = tm_sync_deadline(e);
+    uint64_t at = e->guard.next_ms;
+    uint64_t others[3] = {tm_disk_deadline(e), tm_sync_deadline(e),
+                          e->recent != NULL ? e->recent->until_ms : TM_NEVER};
     if (!e->started) return TM_NEVER;
-    if (sync < at) at = sync;
-    bool stores = disk->there && disk->changed && !disk->out && !disk->reload;
-    if (stores && disk->retry_ms < at) at = disk->retry_ms;
+    for (int i = 0; i < 3; i++) {
+        if (others[i] < at) at = others[i];
+    }
     return at;
+}
+
+void tm_engine_tick(tm_engine *e, tm_now now) {
+    e->now = now;
+    tm_recent_tick(e);
+    tm_sync_tick(e);
 }

@@ -10,9 +10,9 @@
 // Three hosts run the same code: the browser through wasm.c, `tidemark check` natively or
 // through the same door, and the simulator.
 //
-// What a page shows = C (confirmed) joined with what is queued, and with what a replaced C
-// had and the server has not (it is offered, SEMANTICS 6), seen through the guard. C alone
-// is compared between replicas. SEMANTICS 6, 7; DESIGN 1.
+// What a page shows = C (confirmed) joined with `lacking` (what a replaced C had and the
+// server has not) joined with the queues, seen through the guard. C alone is compared
+// between replicas. SEMANTICS 6, 7; DESIGN 1.
 //
 // STORAGE. Two places, both of (key -> text) records that the engine writes and the host
 // keeps blindly:
@@ -24,11 +24,12 @@
 //   op/<id>              both    one entry: the operations of one edit or batch, and on
 //                                disk what the server said of each (accepted seq + stamp,
 //                                rejected, to be offered). <id> is its first operation's
-//   writer/<browserId>   both    next version, decided (highest acked), H, retired or not;
-//                                server time minus this browser's wall clock
+//   writer/<browserId>   both    next version, decided (highest acked), H, retired or not
 //   state                disk    generation, cursor, mark, base's version      guarded
 //   base                 disk    C as tm_list_write wrote it, unknown operations  guarded
 //   tail/<version>       disk    operations that brought C to <version> (16 digits) guarded
+//   lacking              disk    see SEMANTICS 6; written with the C that replaced it
+//   offset               disk    server time minus this browser's wall clock
 //   dead/<id>            disk    a dead letter: the operation and the server's code
 //
 // A disk transaction has guarded writes, done only if the engine's (generation, cursor)

@@ -1,296 +1,403 @@
-// load.c - see inner.h. Stored records become an engine; engine.h has the table
-// of them, disk.c their text. DESIGN 1.
+// load.c - see inner.h. Stored records become an engine; the table of them is in
+// engine.h, their text in record.h. DESIGN 1.
 //
-// What is loaded waits, and is read in one order when all of it is there: C
-// first, then what stands on it. A record that cannot be read costs what it
-// held and nothing else: a missing entry is healed by the server's gap stop,
-// and if C is not whole, what is left of it is offered like what a replaced C
-// had.
+// What is loaded is staged: which writers are ours, and whether the tails reach the stored
+// cursor, is known only when all is there. A record that cannot be read costs what it
+// held and nothing else: a missing entry is healed by the server's gap stop, and if C is
+// not whole, what is left of it is offered like what a replaced C had.
 #include "client/arrive.h"
 
 #include "core/sort.h"
 
 #include <string.h>
 
-enum {
-    RANK_WRITER,
-    RANK_STATE,
-    RANK_BASE,
-    RANK_TAIL,
-    RANK_DEAD,
-    RANK_ENTRY,
-    RANKS
-};
-
-static bool starts(tm_span key, const char *prefix, size_t *len) {
-    size_t i = 0;
-    while (prefix[i] != '\0' && i < key.len && key.ptr[i] == (uint8_t)prefix[i]) {
-        i++;
+static void damage(tm_engine *e, tm_span key, const char *why) {
+    tm_span text = {(const uint8_t *)why, 0};
+    while (why[text.len] != '\0') {
+        text.len++;
     }
-    *len = i;
-    return prefix[i] == '\0';
+    tm_note_text(e, TM_EVENT_DAMAGE, key, text);
+}
+
+// What stands behind the prefix. False: another key.
+static bool key_is(tm_span key, const char *prefix, tm_span *rest) {
+    size_t len = 0;
+    while (prefix[len] != '\0') {
+        len++;
+    }
+    if (key.len < len || memcmp(key.ptr, prefix, len) != 0) return false;
+    *rest = (tm_span){key.ptr + len, key.len - len};
+    return true;
+}
+
+// ---- entries ------------------------------------------------------------------------
+
+static void entry_empty(tm_engine *e, tm_entry *entry) {
+    for (tm_own *own = entry->first; own != NULL;) {
+        tm_own *sibling = own->sibling;
+        tm_own_free(e->alloc, own);
+        own = sibling;
+    }
+    entry->first = entry->last = NULL;
+    entry->open = 0;
+}
+
+static tm_status op_load(tm_engine *e, tm_json *in, tm_entry *entry) {
+    tm_op op;
+    tm_status status = tm_op_read(in, &op);
+    if (status != TM_OK) return status;
+    if (op.fault != TM_FAULT_NONE) return TM_E_CORRUPT;
+    tm_writer *name = tm_queue_writer(&e->queue, op.at.browser);
+    tm_own *own = name != NULL ? tm_own_new(e->alloc, &op) : NULL;
+    if (own == NULL) return TM_E_NOMEM;
+    own->op.at.browser = name->browser;
+    own->writer = name;
+    own->fate = op.seq > 0 ? TM_FATE_ACCEPTED : TM_FATE_PENDING;
+    tm_entry_add(entry, own);
+    return TM_OK;
+}
+
+static tm_status ops_load(tm_engine *e, const tm_doc *doc, tm_entry *entry) {
+    tm_json in;
+    tm_status status = TM_OK;
+    tm_doc_array(doc, TM_WORD_OPERATIONS, &in, &e->arena);
+    while (status == TM_OK && tm_json_element(&in)) {
+        status = op_load(e, &in, entry);
+    }
+    if (status == TM_OK) status = in.status;
+    if (status != TM_OK) return status;
+    tm_doc_array(doc, TM_WORD_OFFERED, &in, &e->arena);
+    while (status == TM_OK && tm_json_element(&in)) {
+        uint64_t index;
+        status = tm_json_u64(&in, &index);
+        tm_own *own = entry->first;
+        while (status == TM_OK && own != NULL && index-- > 0) {
+            own = own->sibling;
+        }
+        if (status == TM_OK && own != NULL) own->fate = TM_FATE_OFFER;
+    }
+    return status == TM_OK ? in.status : status;
+}
+
+static tm_status entry_make(tm_engine *e, tm_span id, const tm_doc *doc,
+                            tm_entry **made) {
+    tm_span browser = doc->at[TM_WORD_WRITER].text;
+    if (!tm_browser_id_valid(browser)) return TM_E_CORRUPT;
+    tm_writer *owner = tm_queue_writer(&e->queue, browser);
+    tm_entry *entry = owner != NULL ? tm_queue_entry(&e->queue, owner) : NULL;
+    if (entry == NULL) return TM_E_NOMEM;
+    tm_entry_name(entry, id);
+    entry->kept.staged = true;
+    entry->generation = tm_doc_number(doc, TM_WORD_GENERATION);
+    tm_status status = ops_load(e, doc, entry);
+    if (status == TM_OK && entry->first == NULL) status = TM_E_CORRUPT;
+    if (status == TM_OK) {
+        *made = entry;
+        return TM_OK;
+    }
+    entry_empty(e, entry);
+    tm_queue_drop_entry(&e->queue, entry);
+    return status;
+}
+
+static tm_status entry_load(tm_engine *e, tm_place place, tm_span id,
+                            tm_span value) {
+    tm_doc doc;
+    if (!tm_op_id_valid(id)) return TM_E_CORRUPT;
+    tm_entry *old = tm_table_get(&e->loading.entries, id);
+    tm_entry *entry = old;
+    if (old == NULL || place == TM_PLACE_DISK) {
+        tm_status status = tm_doc_parse(value, &e->arena, &doc);
+        if (status == TM_OK) status = entry_make(e, id, &doc, &entry);
+        if (status != TM_OK) return status;
+        tm_span key = {entry->key + 3, id.len};
+        status = tm_table_set(&e->loading.entries, key, entry);
+        if (status != TM_OK) {
+            entry_empty(e, entry);
+            tm_queue_drop_entry(&e->queue, entry);
+            return status;
+        }
+        if (old != NULL) { // the disk's copy wins
+            entry->kept.local = old->kept.local;
+            entry_empty(e, old);
+            tm_queue_drop_entry(&e->queue, old);
+        }
+    }
+    if (place == TM_PLACE_DISK) entry->kept.disk = true;
+    if (place == TM_PLACE_LOCAL) entry->kept.local = true;
+    return TM_OK;
+}
+
+// ---- the other records ----------------------------------------------------------------
+
+static tm_status writer_load(tm_engine *e, tm_place place, tm_span browser,
+                             const tm_doc *doc) {
+    if (!tm_browser_id_valid(browser) ||
+        !tm_doc_has(doc, TM_WORD_NEXT, TM_JSON_INT)) {
+        return TM_E_CORRUPT;
+    }
+    tm_writer *w = tm_queue_writer(&e->queue, browser);
+    if (w == NULL) return TM_E_NOMEM;
+    uint64_t next = tm_doc_number(doc, TM_WORD_NEXT);
+    uint64_t decided = tm_doc_number(doc, TM_WORD_DECIDED);
+    uint64_t ms = tm_doc_number(doc, TM_WORD_TIMESTAMP);
+    uint64_t time =
+        ms << TM_LOGICAL_BITS | (tm_doc_number(doc, TM_WORD_LOGICAL) & 0xffff);
+    if (next > w->next_version) w->next_version = next;
+    if (decided > w->decided) w->decided = decided;
+    if (tm_doc_number(doc, TM_WORD_RETIRED) != 0) w->retired = true;
+    if (ms <= TM_MS_MAX && time > e->seen_time) e->seen_time = time;
+    if (place == TM_PLACE_DISK) w->kept.disk = true;
+    if (place == TM_PLACE_LOCAL) w->kept.local = true;
+    return TM_OK;
+}
+
+static tm_status list_load(tm_engine *e, tm_list **into, const tm_doc *doc) {
+    tm_list *list;
+    uint64_t time = 0;
+    tm_status status = tm_state_read(e, doc, &list, &time);
+    if (status != TM_OK) return status;
+    if (time > e->seen_time) e->seen_time = time;
+    if (*into == NULL) {
+        *into = list;
+        return TM_OK;
+    }
+    status = tm_list_join(*into, list);
+    tm_list_free(list);
+    return status;
+}
+
+static tm_status lacking_load(tm_engine *e, tm_span browser, const tm_doc *doc) {
+    if (!tm_browser_id_valid(browser)) return TM_E_CORRUPT;
+    tm_writer *w = tm_queue_writer(&e->queue, browser);
+    tm_loaded *one = tm_alloc_get(e->alloc, sizeof *one);
+    tm_status status = w == NULL || one == NULL ? TM_E_NOMEM : TM_OK;
+    if (status == TM_OK) status = list_load(e, &one->list, doc);
+    if (status != TM_OK) {
+        tm_alloc_put(e->alloc, one, sizeof *one);
+        return status;
+    }
+    one->writer = w;
+    one->next = e->loading.lackings;
+    e->loading.lackings = one;
+    return TM_OK;
+}
+
+static tm_status state_load(tm_engine *e, const tm_doc *doc) {
+    tm_loading *l = &e->loading;
+    tm_span mark = doc->at[TM_WORD_MARK].text;
+    if (!tm_doc_has(doc, TM_WORD_GENERATION, TM_JSON_INT) ||
+        !tm_doc_has(doc, TM_WORD_CURSOR, TM_JSON_INT) || mark.ptr == NULL ||
+        mark.len > TM_MARK_MAX) {
+        return TM_E_CORRUPT;
+    }
+    l->state = true;
+    l->generation = tm_doc_number(doc, TM_WORD_GENERATION);
+    l->cursor = tm_doc_number(doc, TM_WORD_CURSOR);
+    memcpy(l->bytes, mark.ptr, mark.len);
+    l->mark = (tm_span){l->bytes, mark.len};
+    return TM_OK;
+}
+
+static tm_status tail_load(tm_engine *e, tm_span digits, const tm_doc *doc) {
+    tm_loading *l = &e->loading;
+    tm_json in;
+    tm_status status = TM_OK;
+    uint64_t to = 0;
+    for (size_t i = 0; i < digits.len && i < 16; i++) {
+        to = to * 10 + (uint64_t)(digits.ptr[i] - '0');
+    }
+    if (!tm_doc_has(doc, TM_WORD_FROM, TM_JSON_INT)) return TM_E_CORRUPT;
+    if (l->list == NULL) status = tm_list_new(e->alloc, e->seed, &l->list);
+    tm_doc_array(doc, TM_WORD_OPERATIONS, &in, &e->arena);
+    while (status == TM_OK && tm_json_element(&in)) {
+        tm_op op;
+        status = tm_op_read(&in, &op);
+        if (status == TM_OK && op.fault != TM_FAULT_NONE) status = TM_E_CORRUPT;
+        if (status == TM_OK) status = tm_list_apply(l->list, &op, NULL);
+        if (status == TM_OK && op.at.time > e->seen_time) e->seen_time = op.at.time;
+    }
+    if (status == TM_OK) status = in.status;
+    struct tm_stretch *one = tm_alloc_get(e->alloc, sizeof *one);
+    if (status == TM_OK && one == NULL) status = TM_E_NOMEM;
+    if (status != TM_OK) {
+        tm_alloc_put(e->alloc, one, sizeof *one);
+        return status;
+    }
+    one->from = tm_doc_number(doc, TM_WORD_FROM);
+    one->to = to;
+    one->next = l->stretches;
+    l->stretches = one;
+    return TM_OK;
+}
+
+// C's own records.
+static tm_status c_load(tm_engine *e, tm_span key, tm_span value) {
+    tm_loading *l = &e->loading;
+    tm_doc doc;
+    tm_span rest;
+    tm_status status = tm_doc_parse(value, &e->arena, &doc);
+    if (status != TM_OK) return status;
+    if (key_is(key, "tail/", &rest)) {
+        l->tail_bytes += value.len;
+        return tail_load(e, rest, &doc);
+    }
+    if (tm_text_is(key, "state")) return state_load(e, &doc);
+    l->base = tm_doc_number(&doc, TM_WORD_VERSION);
+    l->base_bytes = value.len;
+    return list_load(e, &l->list, &doc);
+}
+
+static tm_status dead_load(tm_engine *e, tm_span id, const tm_doc *doc) {
+    tm_span operation = doc->at[TM_WORD_OPERATION].text;
+    tm_span code = doc->at[TM_WORD_CODE].text;
+    if (!tm_op_id_valid(id) || operation.ptr == NULL || code.ptr == NULL) {
+        return TM_E_CORRUPT;
+    }
+    if (tm_dead_find(e, id) != NULL) return TM_OK;
+    tm_dead *dead = tm_dead_new(e, id, operation, code);
+    if (dead == NULL) return TM_E_NOMEM;
+    dead->kept.dirty = false;
+    return TM_OK;
+}
+
+static void offset_load(tm_engine *e, const tm_doc *doc) {
+    e->offset_known = true;
+    e->offset_ms =
+        tm_doc_number(doc, TM_WORD_AHEAD) - tm_doc_number(doc, TM_WORD_BEHIND);
+}
+
+static tm_status other_load(tm_engine *e, tm_place place, tm_span key,
+                            tm_span value) {
+    tm_doc doc;
+    tm_span rest;
+    tm_status status = tm_doc_parse(value, &e->arena, &doc);
+    if (status != TM_OK) return status;
+    if (key_is(key, "writer/", &rest)) return writer_load(e, place, rest, &doc);
+    if (key_is(key, "lacking/", &rest)) return lacking_load(e, rest, &doc);
+    if (key_is(key, "dead/", &rest)) return dead_load(e, rest, &doc);
+    if (tm_text_is(key, "offset") && !e->started) offset_load(e, &doc);
+    return TM_OK;
 }
 
 tm_status tm_engine_load(tm_engine *e, tm_place place, tm_span key, tm_span value) {
-    static const char prefixes[RANKS][9] = {"writer/", "state", "base",
-                                            "tail/",   "dead/", "op/"};
-    size_t rank = 0, prefix = 0;
-    while (rank < RANKS && !starts(key, prefixes[rank], &prefix)) {
-        rank++;
-    }
-    bool c = rank >= RANK_STATE && rank <= RANK_TAIL;
-    // While a page lives it knows better, but for what it is to take over.
-    if (rank == RANKS || (e->started && c != e->disk.reload)) {
-        return TM_OK;
-    }
-    tm_piece *one = tm_alloc_get(e->alloc, sizeof *one + key.len + value.len);
-    if (one == NULL) return TM_E_NOMEM;
-    one->rank = (uint8_t)rank;
-    one->version = place == TM_PLACE_LOCAL;
-    one->key_len = key.len;
-    one->prefix = prefix;
-    one->len = value.len;
-    memcpy(one->text, key.ptr, key.len);
-    if (value.len > 0) memcpy(one->text + key.len, value.ptr, value.len);
-    one->next = e->loaded;
-    e->loaded = one;
-    e->loaded_count++;
-    return TM_OK;
-}
-
-void tm_load_free(tm_engine *e) {
-    while (e->loaded != NULL) {
-        tm_piece *one = e->loaded;
-        e->loaded = one->next;
-        tm_alloc_put(e->alloc, one, sizeof *one + one->key_len + one->len);
-    }
-    e->loaded_count = 0;
-}
-
-// ---- one record --------------------------------------------------------------------
-
-// What is being read, and the C that comes of it.
-typedef struct loading {
-    tm_engine *e;
-    const tm_piece *piece;
-    tm_doc doc;
-    tm_span key, rest; // rest: behind its prefix
-    tm_span entry;     // the rest of the entry's key that was read last
-    tm_entry *last;
-    tm_list *list;
-    uint64_t covered; // how far base and tails reach without a hole
-    uint64_t generation, cursor;
-    tm_span mark; // in `bytes`
-    uint8_t bytes[TM_MARK_MAX];
-    bool state, damaged, local;
-} loading;
-
-static tm_status writer_load(loading *l) {
-    tm_engine *e = l->e;
-    if (!tm_browser_id_valid(l->rest)) return TM_E_CORRUPT;
-    tm_writer *w = tm_writer_get(e, l->rest);
-    if (w == NULL) return TM_E_NOMEM;
-    uint64_t next = tm_doc_number(&l->doc, TM_WORD_NEXT);
-    uint64_t decided = tm_doc_number(&l->doc, TM_WORD_DECIDED);
-    uint64_t time = tm_doc_number(&l->doc, TM_WORD_TIMESTAMP) << TM_LOGICAL_BITS |
-                    tm_doc_number(&l->doc, TM_WORD_LOGICAL);
-    if (next > w->next_version) w->next_version = next;
-    if (decided > w->decided) w->decided = decided;
-    if (decided >= w->next_version) w->next_version = decided + 1;
-    w->retired |= tm_doc_number(&l->doc, TM_WORD_RETIRED) != 0;
-    if (time > e->seen_time) e->seen_time = time;
-    *(l->local ? &w->record.local : &w->record.disk) = true;
-    if (e->started || (!tm_doc_has(&l->doc, TM_WORD_AHEAD, TM_JSON_INT) &&
-                       !tm_doc_has(&l->doc, TM_WORD_BEHIND, TM_JSON_INT))) {
-        return TM_OK;
-    }
-    e->offset_known = true;
-    e->offset_ms = tm_doc_number(&l->doc, TM_WORD_AHEAD) -
-                   tm_doc_number(&l->doc, TM_WORD_BEHIND);
-    return TM_OK;
-}
-
-static tm_status state_load(loading *l) {
-    tm_span mark = l->doc.at[TM_WORD_MARK].text;
-    if (mark.ptr == NULL || mark.len > TM_MARK_MAX) return TM_E_CORRUPT;
-    memcpy(l->bytes, mark.ptr, mark.len);
-    l->mark = (tm_span){l->bytes, mark.len};
-    l->generation = tm_doc_number(&l->doc, TM_WORD_GENERATION);
-    l->cursor = tm_doc_number(&l->doc, TM_WORD_CURSOR);
-    l->state = true;
-    return TM_OK;
-}
-
-static tm_status base_load(loading *l) {
-    tm_disk *disk = &l->e->disk;
-    l->covered = disk->base_version = tm_doc_number(&l->doc, TM_WORD_VERSION);
-    disk->base_bytes = l->piece->len;
-    return tm_state_read(l->e, &l->doc, &l->list);
-}
-
-static tm_status tail_load(loading *l) {
-    tm_engine *e = l->e;
-    tm_got *ops;
-    uint64_t to = tm_doc_number(&l->doc, TM_WORD_VERSION);
-    tm_status status = tm_ops_read(e, &l->doc, TM_WORD_OPERATIONS, &ops);
-    if (status == TM_OK && l->list == NULL) {
-        status = tm_list_new(e->alloc, e->seed, &l->list);
-    }
-    if (status == TM_OK) status = tm_ops_join(e, l->list, ops);
-    if (tm_doc_number(&l->doc, TM_WORD_FROM) <= l->covered && to > l->covered) {
-        l->covered = to;
-    }
-    e->disk.tail_bytes += l->piece->len;
-    return status;
-}
-
-static tm_status dead_load(loading *l) {
-    tm_span operation = l->doc.at[TM_WORD_OPERATION].text;
-    tm_span code = l->doc.at[TM_WORD_CODE].text;
-    if (!tm_op_id_valid(l->rest) || operation.ptr == NULL || code.ptr == NULL) {
-        return TM_E_CORRUPT;
-    }
-    if (tm_dead_find(l->e, l->rest) != NULL) return TM_OK;
-    tm_dead *dead = tm_dead_new(l->e, l->rest, operation, code);
-    if (dead == NULL) return TM_E_NOMEM;
-    dead->record.dirty = false;
-    dead->record.disk = true;
-    return TM_OK;
-}
-
-// What was left of a C that is not whole: as if it had been replaced.
-static tm_status rest_take(tm_engine *e, tm_list *rest, const tm_list *fresh) {
-    if (rest == NULL) return TM_OK;
+    tm_span rest;
+    tm_status status;
+    bool c = tm_text_is(key, "state") || tm_text_is(key, "base") ||
+             key_is(key, "tail/", &rest);
     tm_arena_reset(&e->arena);
-    tm_status status = tm_offer_make(e, rest, fresh);
-    tm_list_free(rest);
-    return status;
+    if (e->disk.reload && !c) return TM_OK;
+    if (c) {
+        if ((e->started && !e->disk.reload) || place == TM_PLACE_LOCAL)
+            return TM_OK;
+        status = c_load(e, key, value);
+        if (status != TM_OK) e->loading.damaged = true;
+    } else if (key_is(key, "op/", &rest)) {
+        status = entry_load(e, place, rest, value);
+    } else {
+        status = other_load(e, place, key, value);
+    }
+    if (status == TM_OK || status == TM_E_NOMEM) return status;
+    damage(e, key, status == TM_E_RANGE ? "of another version" : "unreadable");
+    return TM_OK;
 }
 
-// ---- entries -----------------------------------------------------------------------
+// ---- C ------------------------------------------------------------------------------
 
-// What becomes of one of its operations. DONE: it is settled, or known as a
-// dead letter.
-static tm_fate fate_of(const loading *l, const tm_op *op, const tm_entry *entry,
-                       const tm_writer *name) {
-    const tm_engine *e = l->e;
-    if (tm_dead_find(e, op->id) != NULL || tm_table_get(&e->ids, op->id) != NULL) {
-        return TM_FATE_DONE;
+static void stretches_free(tm_engine *e) {
+    while (e->loading.stretches != NULL) {
+        struct tm_stretch *one = e->loading.stretches;
+        e->loading.stretches = one->next;
+        tm_alloc_put(e->alloc, one, sizeof *one);
     }
-    if (op->seq > 0) {
-        // Its seq counts in a history that another page has replaced: ask the
-        // server.
-        if (tm_doc_number(&l->doc, TM_WORD_GENERATION) != e->generation) {
-            return TM_FATE_OFFER;
+}
+
+void tm_loading_deinit(tm_engine *e) {
+    tm_loading *l = &e->loading;
+    stretches_free(e);
+    tm_list_free(l->list);
+    while (l->lackings != NULL) {
+        tm_loaded *one = l->lackings;
+        l->lackings = one->next;
+        tm_list_free(one->list);
+        tm_alloc_put(e->alloc, one, sizeof *one);
+    }
+    tm_table_deinit(&l->entries);
+    *l = (tm_loading){0};
+    tm_table_init(&l->entries, e->alloc, e->seed);
+}
+
+// How far base and tails reach without a hole; they may overlap.
+static uint64_t reach(const tm_loading *l) {
+    uint64_t to = l->base;
+    for (bool more = true; more;) {
+        more = false;
+        for (const struct tm_stretch *one = l->stretches; one != NULL;
+             one = one->next) {
+            if (one->from > to || one->to <= to) continue;
+            to = one->to;
+            more = true;
         }
-        return op->seq <= e->cursor ? TM_FATE_DONE : TM_FATE_ACCEPTED;
     }
-    if (name != entry->owner) return TM_FATE_OFFER;
-    if (op->at.version <= name->decided) return TM_FATE_DONE;
-    return name->retired ? TM_FATE_OFFER : TM_FATE_PENDING;
+    return to;
 }
 
-static tm_status op_load(loading *l, tm_entry *entry, const tm_op *op) {
-    tm_engine *e = l->e;
-    tm_writer *name = tm_writer_get(e, op->at.browser);
-    if (name == NULL) return TM_E_NOMEM;
-    if (op->at.version >= name->next_version)
-        name->next_version = op->at.version + 1;
-    tm_fate fate = fate_of(l, op, entry, name);
-    if (fate == TM_FATE_DONE) return TM_OK;
-    tm_own *own = tm_own_new(e, op, entry, fate);
-    if (own == NULL) return TM_E_NOMEM;
-    own->op.at.browser = name->browser;
-    if (fate != TM_FATE_OFFER) own->writer = name;
-    if (fate == TM_FATE_OFFER) own->op.seq = 0;
-    return fate == TM_FATE_ACCEPTED ? tm_list_apply(e->confirmed, &own->op, NULL)
-                                    : TM_OK;
+static void list_time(tm_engine *e, const tm_list *list) {
+    for (size_t i = 0; i < tm_list_count(list); i++) {
+        const tm_item *item = tm_list_at(list, i);
+        uint64_t time = item->add.at.time;
+        for (uint32_t k = 0; k < item->field_count; k++) {
+            uint64_t other = item->fields[k].reg.at.time;
+            if (other > time) time = other;
+        }
+        if (time > e->seen_time) e->seen_time = time;
+    }
+    uint64_t time = tm_list_sort(list)->at.time;
+    if (time > e->seen_time) e->seen_time = time;
 }
 
-static tm_status entry_load(loading *l) {
-    tm_engine *e = l->e;
-    tm_got *ops;
-    tm_span browser = l->doc.at[TM_WORD_WRITER].text;
-    tm_status status = tm_ops_read(e, &l->doc, TM_WORD_OPERATIONS, &ops);
+// The stored C, or, if it is not whole, an empty one, and what is left in *rest.
+static tm_status c_make(tm_engine *e, tm_list **c, tm_list **rest) {
+    tm_loading *l = &e->loading;
+    tm_status status = TM_OK;
+    bool nothing = !l->state && l->list == NULL && !l->damaged;
+    if (!nothing && (!l->state || reach(l) < l->cursor)) l->damaged = true;
+    *c = *rest = NULL;
+    if (l->damaged) {
+        *rest = l->list;
+    } else {
+        *c = l->list;
+    }
+    if (*c == NULL) status = tm_list_new(e->alloc, e->seed, c);
     if (status != TM_OK) return status;
-    if (!tm_browser_id_valid(browser) || !tm_op_id_valid(l->rest))
-        return TM_E_CORRUPT;
-    tm_writer *owner = tm_writer_get(e, browser);
-    if (owner == NULL) return TM_E_NOMEM;
-    l->entry = l->rest;
-    l->last = NULL;
-    if (owner->adopted == 0) return TM_OK; // another page's
-    for (tm_record *r = e->started ? e->records : NULL; r != NULL; r = r->next) {
-        tm_span key = {r->key, r->key_len};
-        if (tm_span_cmp(key, l->key) == 0) return TM_OK; // we know better
+    l->list = NULL;
+    list_time(e, *c);
+    e->disk.generation = l->generation;
+    e->disk.cursor = l->cursor;
+    e->disk.tail_bytes = l->tail_bytes;
+    e->disk.base_bytes = l->base_bytes;
+    e->disk.base_version = l->base;
+    if (l->damaged) { // what is stored is not above what we now have
+        l->generation++;
+        l->cursor = 0;
+        l->mark = TM_SPAN("");
+        e->disk.base_due = e->disk.changed = true;
     }
-    tm_entry *entry =
-        (tm_entry *)tm_record_new(e, TM_RECORD_ENTRY, sizeof *entry, l->rest);
-    if (entry == NULL) return TM_E_NOMEM;
-    l->last = entry;
-    entry->owner = owner;
-    entry->record.told = true;
-    *(l->local ? &entry->record.local : &entry->record.disk) = true;
-    for (const tm_got *one = ops; one != NULL && status == TM_OK; one = one->next) {
-        status = op_load(l, entry, &one->op);
+    return TM_OK;
+}
+
+static tm_status lacking_join(tm_engine *e, tm_list *list) {
+    if (list == NULL) return TM_OK;
+    if (e->lacking == NULL) {
+        e->lacking = list;
+        return TM_OK;
     }
-    entry->record.gone = entry->open == 0;
-    if (l->local || entry->record.gone) tm_record_change(e, &entry->record);
+    tm_status status = tm_list_join(e->lacking, list);
+    tm_list_free(list);
     return status;
 }
 
-// ---- all of them -------------------------------------------------------------------
-
-static tm_status record_load(loading *l) {
-    static tm_status (*const loads[RANKS])(loading *) = {
-        writer_load, state_load, base_load, tail_load, dead_load, entry_load};
-    const tm_piece *piece = l->piece;
-    tm_span text = {piece->text + piece->key_len, piece->len};
-    tm_status status = tm_doc_parse(text, &l->e->arena, &l->doc);
-    return status == TM_OK ? loads[piece->rank](l) : status;
-}
-
-static int piece_cmp(const void *a, const void *b) {
-    const tm_piece *x = a, *y = b;
-    if (x->rank != y->rank) return x->rank - y->rank;
-    int order =
-        tm_span_cmp((tm_span){x->text, x->key_len}, (tm_span){y->text, y->key_len});
-    return order != 0 ? order : (int)x->version - (int)y->version; // disk first
-}
-
-// Reads what waits, of these ranks. TM_E_NOMEM: not all of it.
-static tm_status load_all(loading *l, uint8_t first, uint8_t last) {
-    tm_engine *e = l->e;
-    size_t count = 0;
-    tm_arena arena = {.alloc = e->alloc};
-    const void **sorted = tm_arena_get(&arena, e->loaded_count * sizeof *sorted);
-    tm_status status = sorted != NULL ? TM_OK : TM_E_NOMEM;
-    for (tm_piece *one = e->loaded; sorted != NULL && one != NULL;
-         one = one->next) {
-        if (one->rank >= first && one->rank <= last) sorted[count++] = one;
-    }
-    tm_sort(sorted, count, piece_cmp);
-    for (size_t i = 0; i < count && status != TM_E_NOMEM; i++) {
-        const tm_piece *piece = l->piece = sorted[i];
-        tm_span key = l->key = (tm_span){piece->text, piece->key_len};
-        l->rest = (tm_span){piece->text + piece->prefix, key.len - piece->prefix};
-        l->local = piece->version != 0;
-        tm_arena_reset(&e->arena);
-        if (piece->rank == RANK_ENTRY && l->local && l->entry.len > 0 &&
-            tm_span_cmp(l->entry, l->rest) == 0) { // disk's copy won
-            if (l->last != NULL) l->last->record.local = true;
-            continue;
-        }
-        status = record_load(l);
-        if (status == TM_OK || status == TM_E_NOMEM) continue;
-        if (piece->rank <= RANK_TAIL) l->damaged = true;
-        tm_note_text(e, TM_EVENT_DAMAGE, key,
-                     status == TM_E_RANGE ? TM_SPAN("of another version")
-                                          : TM_SPAN("unreadable"));
-    }
-    tm_arena_deinit(&arena);
-    return status == TM_E_NOMEM ? status : TM_OK;
-}
+// ---- the queue ------------------------------------------------------------------------
 
 static int version_cmp(const void *a, const void *b) {
     const tm_own *x = a, *y = b;
@@ -298,104 +405,121 @@ static int version_cmp(const void *a, const void *b) {
            (x->op.at.version < y->op.at.version);
 }
 
-// Those behind `before` were read in the order of their keys; now of their
-// versions.
-static tm_status order_all(tm_engine *e, tm_own *before) {
-    size_t count = 0;
+static void own_skip(tm_engine *e, tm_own *own) {
+    tm_own_done(&e->queue, own);
+    e->disk.changed = true;
+}
+
+// Where one of an adopted entry belongs. True: it goes into a line.
+static bool own_place(tm_engine *e, tm_own *own, tm_status *status) {
+    tm_writer *owner = own->entry->owner, *name = own->writer;
+    uint64_t version = own->op.at.version;
+    own->made_ms = e->now.mono_ms;
+    if (name == owner && version >= owner->next_version) {
+        owner->next_version = version + 1;
+    }
+    // Its seq counts in a history that another page has replaced: only the server knows.
+    if (own->fate == TM_FATE_ACCEPTED && own->entry->generation != e->generation) {
+        own->fate = TM_FATE_OFFER;
+        own->op.seq = 0;
+    }
+    if (own->fate == TM_FATE_ACCEPTED) {
+        if (own->op.seq <= e->cursor) {
+            own_skip(e, own);
+            return false;
+        }
+        *status = tm_queue_accept_reserve(&e->queue, 1);
+        if (*status == TM_OK) *status = tm_arrive_join(e, &own->op);
+        if (*status == TM_OK) tm_queue_accept(&e->queue, own);
+        return false;
+    }
+    if (own->fate == TM_FATE_PENDING && version <= name->decided) {
+        own_skip(e, own);
+        return false;
+    }
+    if (tm_dead_find(e, own->op.id) != NULL) {
+        own_skip(e, own);
+        return false;
+    }
+    if (owner->retired || name != owner) own->fate = TM_FATE_OFFER;
+    if (own->fate == TM_FATE_OFFER) own->writer = NULL;
+    return true;
+}
+
+static void entries_sift(tm_engine *e, size_t *count) {
+    for (tm_entry *entry = e->queue.first; entry != NULL;) {
+        tm_entry *next = entry->next;
+        if (entry->kept.staged && !entry->owner->adopted) { // another page's
+            entry_empty(e, entry);
+            tm_queue_drop_entry(&e->queue, entry);
+        } else if (entry->kept.staged) {
+            *count += entry->open;
+        }
+        entry = next;
+    }
+}
+
+tm_status tm_load_adopted(tm_engine *e) {
+    size_t count = 0, placed = 0;
     tm_status status = TM_OK;
-    tm_own *first = before != NULL ? before->next : e->first;
     tm_arena_reset(&e->arena);
-    for (tm_own *own = first; own != NULL; own = own->next) {
-        count++;
+    entries_sift(e, &count);
+    const void **line = tm_arena_get(&e->arena, count * sizeof *line);
+    if (line == NULL) return TM_E_NOMEM;
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        if (!entry->kept.staged) continue;
+        entry->kept.staged = false;
+        entry->kept.told = true;
+        if (!entry->kept.disk) entry->kept.dirty = e->disk.changed = true;
+        for (tm_own *own = entry->first; own != NULL && status == TM_OK;
+             own = own->sibling) {
+            if (own_place(e, own, &status)) line[placed++] = own;
+        }
     }
-    const void **sorted = tm_arena_get(&e->arena, count * sizeof *sorted);
-    if (sorted == NULL) return TM_E_NOMEM;
-    count = 0;
-    for (tm_own *own = first; own != NULL; own = own->next) {
-        sorted[count++] = own;
+    tm_sort(line, placed, version_cmp);
+    for (size_t i = 0; i < placed && status == TM_OK; i++) {
+        tm_own *own = (tm_own *)(uintptr_t)line[i];
+        if (tm_queue_find(&e->queue, own->op.id) != NULL) {
+            own_skip(e, own); // stored twice
+            continue;
+        }
+        status = tm_queue_add(&e->queue, own);
+        tm_view_touch(e, own->op.instance_id);
     }
-    tm_sort(sorted, count, version_cmp);
-    for (size_t i = 0; i < count; i++) {
-        tm_own *own = (tm_own *)(uintptr_t)sorted[i];
-        own->prev = before;
-        own->next = NULL;
-        *(before != NULL ? &before->next : &e->first) = own;
-        e->last = before = own;
-        if (status == TM_OK) status = tm_own_attach(e, own);
+    tm_table_deinit(&e->loading.entries);
+    return status;
+}
+
+static tm_status lackings_take(tm_engine *e) {
+    tm_status status = TM_OK;
+    for (tm_loaded *one = e->loading.lackings; one != NULL; one = one->next) {
+        if (!one->writer->adopted) continue;
+        one->writer->lacks = true;
+        // Those of several become one record, of the first.
+        if (e->lacking_owner != NULL) e->disk.lacking_due = e->disk.changed = true;
+        if (e->lacking_owner == NULL) e->lacking_owner = one->writer;
+        tm_list *list = one->list;
+        one->list = NULL;
+        if (status == TM_OK) status = lacking_join(e, list);
     }
     return status;
 }
 
-// The queue, and what else stands on C.
-static tm_status rest_load(loading *l) {
-    tm_engine *e = l->e;
-    tm_own *before = e->last;
-    tm_status status = load_all(l, RANK_DEAD, RANK_ENTRY);
-    tm_status ordered = order_all(e, before);
-    tm_load_free(e);
-    e->view.all = e->status_changed = true;
-    tm_disk_passed(e);
-    tm_sync_flush(e);
-    return status == TM_OK ? ordered : status;
-}
-
-// The stored C, or an empty one if it is not whole, and then what is left of it
-// in *rest.
-static tm_status c_load(loading *l, tm_list **c, tm_list **rest) {
-    tm_engine *e = l->e;
-    tm_disk *disk = &e->disk;
-    *c = *rest = NULL;
-    l->mark = TM_SPAN("");
-    disk->tail_bytes = disk->base_version = 0;
-    tm_status status = load_all(l, RANK_STATE, RANK_TAIL);
-    if (l->list != NULL || l->state)
-        l->damaged |= !l->state || l->covered < l->cursor;
-    *(l->damaged ? rest : c) = l->list;
-    if (status == TM_OK && *c == NULL) status = tm_list_new(e->alloc, e->seed, c);
-    if (status != TM_OK) {
-        tm_list_free(l->list);
-        return status;
-    }
-    disk->generation = l->generation;
-    disk->cursor = l->cursor;
-    if (!l->damaged) return TM_OK;
-    l->generation++; // above what is stored
-    l->cursor = 0;
-    l->mark = TM_SPAN("");
-    disk->base_due = disk->changed = true;
-    return TM_OK;
-}
-
-// ---- starting ----------------------------------------------------------------------
-
-tm_status tm_engine_adopt(tm_engine *e, tm_now now, tm_span browser) {
-    loading l = {.e = e};
-    e->now = now;
-    if (!tm_browser_id_valid(browser)) return TM_E_RANGE;
-    tm_writer *w = tm_writer_get(e, browser);
-    if (w == NULL) return TM_E_NOMEM;
-    if (w->adopted == 0) w->adopted = ++e->adopted;
-    if (!e->started) return TM_OK;
-    tm_status status = load_all(&l, RANK_WRITER, RANK_WRITER);
-    tm_status rest = rest_load(&l);
-    return status == TM_OK ? rest : status;
-}
-
 // The first adopted that is not retired takes the edits.
 static tm_status editor_find(tm_engine *e, tm_span fresh) {
-    uint8_t id[22];
     tm_writer *best = NULL;
-    for (tm_writer *w = e->writers; w != NULL; w = w->next) {
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        if (w->decided >= w->next_version) w->next_version = w->decided + 1;
         if (w->adopted == 0 || w->retired) continue;
         if (best == NULL || w->adopted < best->adopted) best = w;
     }
     if (best == NULL) {
+        uint8_t id[22];
         if (!tm_browser_id_valid(fresh)) fresh = tm_engine_draw_id(e, id);
-        best = tm_writer_get(e, fresh);
+        best = tm_queue_writer(&e->queue, fresh);
         if (best == NULL) return TM_E_NOMEM;
-        best->adopted = ++e->adopted;
-        best->record.keep = e->disk.local = true;
-        tm_record_change(e, &best->record);
+        best->adopted = 1;
+        best->kept.dirty = best->kept.keep = e->disk.changed = true;
         tm_note_text(e, TM_EVENT_WRITER, best->browser, (tm_span){NULL, 0});
     }
     e->editor = best;
@@ -404,64 +528,88 @@ static tm_status editor_find(tm_engine *e, tm_span fresh) {
 
 // A retired writer of whom nothing is left is of no use to the next page.
 static void retired_sweep(tm_engine *e) {
-    for (tm_writer *w = e->writers; w != NULL; w = w->next) {
-        const tm_record *r = e->records;
-        while (r != NULL &&
-               (r->kind != TM_RECORD_ENTRY || ((const tm_entry *)r)->owner != w)) {
-            r = r->next;
+    for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
+        entry->owner->kept.work = true;
+    }
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        if (w->adopted != 0 && w->retired && !w->lacks && !w->kept.work) {
+            w->kept.gone = w->kept.dirty = e->disk.changed = true;
         }
-        if (w->adopted == 0 || !w->retired || r != NULL) continue;
-        w->record.gone = true;
-        tm_record_change(e, &w->record);
+        w->kept.work = false;
     }
 }
 
+tm_status tm_engine_adopt(tm_engine *e, tm_now now, tm_span browser) {
+    e->now = now;
+    if (!tm_browser_id_valid(browser)) return TM_E_RANGE;
+    tm_writer *w = tm_queue_writer(&e->queue, browser);
+    if (w == NULL) return TM_E_NOMEM;
+    if (w->adopted == 0) w->adopted = ++e->loading.adopted;
+    if (!e->started) return TM_OK;
+    tm_status status = tm_load_adopted(e);
+    if (status == TM_OK) status = lackings_take(e);
+    tm_loading_deinit(e);
+    e->view.all_touched = e->status_changed = true;
+    tm_disk_passed(e);
+    tm_sync_flush(e);
+    return status;
+}
+
 tm_status tm_engine_start(tm_engine *e, tm_now now, tm_span fresh, bool disk) {
-    loading l = {.e = e};
-    tm_list *c, *rest;
+    tm_list *rest;
     if (e->started) return TM_E_STATE;
     e->now = now;
     e->disk.there = disk;
-    tm_status status = load_all(&l, RANK_WRITER, RANK_WRITER);
-    if (status == TM_OK) status = editor_find(e, fresh);
-    if (status == TM_OK) status = c_load(&l, &c, &rest);
+    tm_status status = editor_find(e, fresh);
     if (status != TM_OK) return status;
     tm_list_free(e->confirmed);
-    e->confirmed = c;
-    e->generation = l.generation;
-    e->cursor = l.cursor;
-    tm_arrive_mark(e, l.mark);
-    status = rest_take(e, rest, c);
-    if (status == TM_OK) status = rest_load(&l);
+    e->confirmed = NULL;
+    status = c_make(e, &e->confirmed, &rest);
     if (status != TM_OK) return status;
+    e->generation = e->loading.generation;
+    e->cursor = e->loading.cursor;
+    tm_arrive_mark(e, e->loading.mark);
+    if (rest != NULL) e->disk.lacking_due = true;
+    status = lacking_join(e, rest);
+    if (status == TM_OK) status = lackings_take(e);
+    if (status == TM_OK) status = tm_load_adopted(e);
+    if (status != TM_OK) return status;
+    tm_loading_deinit(e);
     retired_sweep(e);
     e->started = true;
+    e->view.all_touched = e->view.order_changed = e->status_changed = true;
+    tm_disk_passed(e);
+    if (e->queue.pending > 0) tm_sync_flush(e);
     return TM_OK;
 }
 
 tm_status tm_engine_reloaded(tm_engine *e, tm_now now) {
-    loading l = {.e = e};
     tm_list *c, *rest;
     e->now = now;
     if (!e->disk.reload) return TM_E_STATE;
+    bool due = e->disk.base_due;
     e->disk.base_due = false;
-    tm_status status = c_load(&l, &c, &rest);
-    if (status == TM_OK) {
-        status = rest_take(e, rest, c);
-        if (status != TM_OK) tm_list_free(c);
-    }
-    if (status == TM_OK) {
-        status = tm_arrive_replace(e, c, l.cursor, l.mark, TM_INT_MAX);
-    }
+    tm_status status = c_make(e, &c, &rest);
     if (status != TM_OK) {
-        e->disk.base_due = true;
+        e->disk.base_due = due;
         return status;
     }
-    e->generation = l.generation;
-    e->disk.base_due = l.damaged;
+    bool damaged = e->disk.base_due;
+    status = lacking_join(e, rest);
+    if (status != TM_OK) {
+        tm_list_free(c);
+        return status;
+    }
+    tm_loading *l = &e->loading;
+    status = tm_arrive_replace(e, c, l->cursor, l->mark, TM_INT_MAX);
+    if (status != TM_OK) return status;
+    e->generation = l->generation;
+    e->disk.base_due = damaged;
     e->disk.reload = false;
     tm_disk_pieces_free(e, TM_NEVER);
-    tm_load_free(e);
-    e->sync.pull |= !e->manual;
+    e->disk.tail_bytes = l->tail_bytes;
+    tm_loading_deinit(e);
+    if (!e->manual) e->sync.pull = true;
+    tm_disk_passed(e);
     return TM_OK;
 }

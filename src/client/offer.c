@@ -2,42 +2,44 @@
 // the server may have been restored from an old backup, and something missing there is
 // never read as a deletion. SEMANTICS 6.
 //
-// What is lacking becomes operations at once, stored like any entry, with the times they
-// had; they go out under writers of their own, so that an own pending edit is never lifted
-// below an older own value, and one item's old value never above another browser's newer
-// one. What the server turns out to have by then is not sent.
+// Offers go out under writers of their own, apart from the queue, with their original
+// times, so that an own pending edit is never lifted below an older own value and one
+// item's old value never above another browser's newer one.
 #include "client/inner.h"
 
 #include "core/sort.h"
 
 #include <string.h>
 
-// One register, or a deletion (never written), or an operation of an unknown type.
+// One register of `lacking` that the server should know, or a deletion, or an operation
+// of an unknown type.
 typedef struct lack {
-    struct lack *next;
     tm_span id, name;
-    tm_reg reg;
+    tm_reg reg; // a deletion: all zero
     tm_span raw;
 } lack;
 
 typedef struct lacks {
     tm_engine *e;
-    const tm_list *fresh;
-    lack *first;
-    size_t count;
+    lack *at;
+    size_t count, cap;
+    bool covered; // something is left out, since the queue says as much
     tm_status status;
 } lacks;
 
-static void lack_add(lacks *all, tm_span id, tm_span name, const tm_reg *reg,
-                     tm_span raw) {
-    lack *one = tm_arena_get(&all->e->arena, sizeof *one);
-    if (one == NULL) {
-        all->status = TM_E_NOMEM;
-        return;
+static void lack_add(lacks *all, const lack *one) {
+    if (all->count == all->cap) {
+        size_t cap = all->cap == 0 ? 64 : 2 * all->cap;
+        lack *at = tm_arena_get(&all->e->arena, cap * sizeof *at);
+        if (at == NULL) {
+            all->status = TM_E_NOMEM;
+            return;
+        }
+        if (all->count > 0) memcpy(at, all->at, all->count * sizeof *at);
+        all->at = at;
+        all->cap = cap;
     }
-    *one = (lack){all->first, id, name, *reg, raw};
-    all->first = one;
-    all->count++;
+    all->at[all->count++] = *one;
 }
 
 // Deletions first, then by stamp; registers of one item and stamp side by side, with
@@ -49,194 +51,287 @@ static int lack_cmp(const void *a, const void *b) {
     return order != 0 ? order : tm_span_cmp(x->name, y->name);
 }
 
-// ---- what is lacking ---------------------------------------------------------------
-
-// Whether a list needs no telling of this register.
-static bool has(const tm_list *list, tm_span id, tm_span name, const tm_reg *reg) {
-    const tm_item *item = tm_list_find(list, id);
-    const tm_reg *there = name.len > 0 ? tm_item_field_get(item, name) : NULL;
-    if (id.len == 0) there = tm_list_sort(list);
-    if (item != NULL && name.len == 0) there = &item->add;
-    if (item != NULL && item->dead) return true;
-    if (there == NULL || there->at.browser.len == 0) return false;
-    return tm_stamp_cmp(&there->at, &reg->at) >= 0 ||
-           (there->at.time == reg->at.time &&
-            tm_text_same(there->value, reg->value));
+static bool same_value(tm_span a, tm_span b) {
+    return (a.ptr == NULL) == (b.ptr == NULL) && tm_span_cmp(a, b) == 0;
 }
 
-static void reg_lack(lacks *all, tm_span id, tm_span name, const tm_reg *reg) {
-    if (reg->at.browser.len > 0 && !has(all->fresh, id, name, reg)) {
-        lack_add(all, id, name, reg, (tm_span){NULL, 0});
+// ---- what is struck -----------------------------------------------------------------
+
+#define STRUCK_MAX (1 + TM_FIELD_NAME_MAX + TM_NAME_MAX)
+
+static bool struck_key(uint8_t key[STRUCK_MAX], tm_span id, tm_span name,
+                       tm_span *made) {
+    if (name.len > TM_FIELD_NAME_MAX || id.len > TM_NAME_MAX) return false;
+    key[0] = (uint8_t)name.len;
+    if (name.len > 0) memcpy(key + 1, name.ptr, name.len);
+    if (id.len > 0) memcpy(key + 1 + name.len, id.ptr, id.len);
+    *made = (tm_span){key, 1 + name.len + id.len};
+    return true;
+}
+
+static bool is_struck(const tm_engine *e, tm_span id, tm_span name) {
+    uint8_t bytes[STRUCK_MAX];
+    tm_span key;
+    return struck_key(bytes, id, name, &key) &&
+           tm_table_get(&e->struck, key) != NULL;
+}
+
+static void strike(tm_engine *e, tm_span id, tm_span name) {
+    uint8_t bytes[STRUCK_MAX];
+    tm_span key;
+    if (!struck_key(bytes, id, name, &key)) return;
+    if (tm_arena_copy(&e->struck_keys, key, &key) != TM_OK) return; // offered again
+    tm_status status = tm_table_set(&e->struck, key, e);
+    (void)status;
+}
+
+// The server has it now, whether it won there or not: it is never offered twice.
+void tm_offer_strike(tm_engine *e, const tm_own *own) {
+    if (own->op.type == TM_OP_ADD || own->op.type == TM_OP_SORT) {
+        strike(e, own->op.instance_id, TM_SPAN(""));
     }
+    for (uint32_t i = 0; i < own->op.field_count; i++) {
+        strike(e, own->op.instance_id, own->op.fields[i].name);
+    }
+}
+
+// ---- what is lacking ------------------------------------------------------------------
+
+// Whether an operation in the queue says as much: it will arrive by itself. `reg` NULL:
+// the item's deletion.
+static bool says(tm_engine *e, tm_span id, tm_span name, const tm_reg *reg) {
+    const tm_target *target = tm_queue_target(&e->queue, id, false);
+    const tm_own *own = target != NULL ? target->line.first : NULL;
+    for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
+        if (own->op.type == TM_OP_DELETE) return true;
+        if (reg == NULL) continue;
+        if (name.len == 0 && own->op.type != TM_OP_ADD &&
+            own->op.type != TM_OP_SORT) {
+            continue;
+        }
+        if (tm_own_on(own, name) && tm_stamp_cmp(&own->op.at, &reg->at) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool covered(lacks *all, tm_span id, tm_span name, const tm_reg *reg) {
+    if (!says(all->e, id, name, reg)) return false;
+    all->covered = true;
+    return true;
+}
+
+static void reg_lack(lacks *all, tm_span id, tm_span name, const tm_reg *reg,
+                     const tm_reg *there) {
+    if (reg->at.browser.len == 0) return;
+    if (there != NULL && there->at.browser.len > 0) {
+        if (there->at.time == reg->at.time &&
+            same_value(there->value, reg->value)) {
+            return;
+        }
+        if (tm_stamp_cmp(&there->at, &reg->at) >= 0) return;
+    }
+    if (is_struck(all->e, id, name) || covered(all, id, name, reg)) return;
+    lack_add(all, &(lack){.id = id, .name = name, .reg = *reg});
 }
 
 static void item_lack(lacks *all, const tm_item *item) {
-    static const tm_reg never;
-    const tm_item *there = tm_list_find(all->fresh, item->id);
+    tm_engine *e = all->e;
+    const tm_item *there = tm_list_find(e->confirmed, item->id);
     tm_span none = TM_SPAN("");
-    if (item->dead && (there == NULL || !there->dead)) {
-        lack_add(all, item->id, none, &never, (tm_span){NULL, 0});
+    if (there != NULL && there->dead) return;
+    if (item->dead) {
+        if (!covered(all, item->id, none, NULL)) {
+            lack_add(all, &(lack){.id = item->id});
+        }
+        return;
     }
-    reg_lack(all, item->id, none, &item->add);
+    reg_lack(all, item->id, none, &item->add, there != NULL ? &there->add : NULL);
     for (uint32_t i = 0; i < item->field_count; i++) {
-        reg_lack(all, item->id, item->fields[i].name, &item->fields[i].reg);
+        const tm_item_field *field = &item->fields[i];
+        reg_lack(all, item->id, field->name, &field->reg,
+                 tm_item_field_get(there, field->name));
     }
 }
 
-static tm_status op_read(tm_engine *e, tm_span raw, tm_op *op) {
+static tm_status unknown_read(tm_engine *e, const tm_list *list, size_t index,
+                              tm_op *op) {
     tm_json in;
-    tm_json_init(&in, raw, TM_JSON_DEPTH_MAX, &e->arena);
+    tm_json_init(&in, tm_list_unknown(list, index), TM_JSON_DEPTH_MAX, &e->arena);
     return tm_op_read(&in, op);
 }
 
-static void unknown_lack(lacks *all, const tm_list *old) {
-    tm_op op, there;
-    for (size_t i = 0; i < tm_list_unknown_count(old); i++) {
-        all->status |= op_read(all->e, tm_list_unknown(old, i), &op);
-        bool found = all->status != TM_OK;
-        for (size_t k = 0; k < tm_list_unknown_count(all->fresh) && !found; k++) {
-            all->status |= op_read(all->e, tm_list_unknown(all->fresh, k), &there);
-            found = all->status != TM_OK || tm_span_cmp(op.id, there.id) == 0;
-        }
-        tm_reg reg = {.at = op.at};
-        if (!found) lack_add(all, op.id, op.id, &reg, op.raw);
-    }
-}
-
-// ---- making offers -----------------------------------------------------------------
-
-static tm_status own_put(tm_engine *e, tm_entry **entry, tm_span raw) {
+static void unknown_lack(lacks *all, tm_table *known) {
+    tm_engine *e = all->e;
     tm_op op;
-    tm_status status = op_read(e, raw, &op);
-    if (status != TM_OK) return status;
-    if (*entry == NULL || (*entry)->open == TM_PUSH_OPS_MAX) {
-        *entry =
-            (tm_entry *)tm_record_new(e, TM_RECORD_ENTRY, sizeof **entry, op.id);
-        if (*entry == NULL) return TM_E_NOMEM;
-        (*entry)->owner = e->editor;
-        (*entry)->record.told = true;
-        tm_record_change(e, &(*entry)->record);
+    size_t count = tm_list_unknown_count(e->lacking);
+    size_t there = count > 0 ? tm_list_unknown_count(e->confirmed) : 0;
+    for (size_t i = 0; i < there; i++) {
+        if (unknown_read(e, e->confirmed, i, &op) != TM_OK ||
+            tm_table_set(known, op.id, e) != TM_OK) {
+            all->status = TM_E_NOMEM;
+            return;
+        }
     }
-    tm_own *own = tm_own_new(e, &op, *entry, TM_FATE_OFFER);
-    if (own == NULL) return TM_E_NOMEM;
-    own->op.at.browser = TM_SPAN("-"); // until it is numbered
-    return tm_own_attach(e, own);
+    for (size_t i = 0; i < count; i++) {
+        if (unknown_read(e, e->lacking, i, &op) != TM_OK) {
+            all->status = TM_E_NOMEM;
+            return;
+        }
+        if (tm_table_get(known, op.id) != NULL ||
+            tm_queue_find(&e->queue, op.id) != NULL) {
+            continue;
+        }
+        lack_add(all, &(lack){.id = op.id, .reg = {.at = op.at}, .raw = op.raw});
+    }
 }
 
-// One operation from the first of `all`, and from those behind it that belong to it. It
-// is written and read, so that an offer is an operation like any other.
-static tm_status first_put(tm_engine *e, tm_entry **entry, lack *const *all,
-                           size_t count, size_t *used) {
-    const lack *first = *all;
+static void lacks_find(lacks *all) {
+    tm_engine *e = all->e;
+    if (e->lacking == NULL) return;
+    for (size_t i = 0; i < tm_list_count(e->lacking); i++) {
+        item_lack(all, tm_list_at(e->lacking, i));
+    }
+    reg_lack(all, TM_SPAN(""), TM_SPAN(""), tm_list_sort(e->lacking),
+             tm_list_sort(e->confirmed));
+    tm_table known;
+    tm_table_init(&known, e->alloc, e->seed);
+    unknown_lack(all, &known);
+    tm_table_deinit(&known);
+}
+
+// ---- making offers ----------------------------------------------------------------
+
+static tm_status own_put(tm_engine *e, const tm_op *op) {
+    tm_own *own = tm_own_new(e->alloc, op);
+    if (own == NULL) return TM_E_NOMEM;
+    own->fate = TM_FATE_OFFER;
+    own->made_ms = e->now.mono_ms;
+    own->op.at.browser = TM_SPAN("-");
+    tm_status status = tm_queue_add(&e->queue, own);
+    if (status != TM_OK) tm_own_free(e->alloc, own);
+    return status;
+}
+
+// From the JSON that tm_op_write gives, so that an offer is an operation like any other.
+static tm_status op_put(tm_engine *e, tm_op *op) {
     uint8_t id[22];
+    op->id = tm_engine_draw_id(e, id);
+    op->at.browser = TM_SPAN("-");
+    op->at.version = 1;
+    tm_buf_reset(&e->read);
+    tm_op_write(&e->read, op);
+    if (e->read.status != TM_OK) return TM_E_NOMEM;
+    tm_json in;
+    tm_op made;
+    tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
+    tm_status status = tm_op_read(&in, &made);
+    return status == TM_OK ? own_put(e, &made) : status;
+}
+
+// One operation from the first of `all`, and from those behind it that belong to it.
+static tm_status first_put(tm_engine *e, lack *const *all, size_t count,
+                           size_t *used) {
+    const lack *first = all[0];
     tm_op op;
     *used = 1;
-    if (first->raw.len > 0) return own_put(e, entry, first->raw);
+    if (first->raw.len > 0) {
+        tm_json in;
+        tm_json_init(&in, first->raw, TM_JSON_DEPTH_MAX, &e->arena);
+        tm_status status = tm_op_read(&in, &op);
+        return status == TM_OK ? own_put(e, &op) : status;
+    }
     memset(&op, 0, sizeof op);
-    op.id = tm_engine_draw_id(e, id);
-    op.at = (tm_stamp){first->reg.at.time, 1, TM_SPAN("-")};
     op.instance_id = first->id;
-    op.type = TM_OP_UPDATE;
+    op.at.time = first->reg.at.time;
     if (first->reg.at.browser.len == 0) {
         op.type = TM_OP_DELETE;
-        count = 0;
-    } else if (first->id.len == 0) {
+        return op_put(e, &op);
+    }
+    if (first->id.len == 0) {
         op.type = TM_OP_SORT;
         op.sort = first->reg.value;
-        count = 0;
-    } else if (first->name.len == 0) {
+        return op_put(e, &op);
+    }
+    op.type = TM_OP_UPDATE;
+    size_t i = 0;
+    if (first->name.len == 0) {
         op.type = TM_OP_ADD;
         op.image_id = first->reg.value;
+        i = 1;
     }
-    for (size_t i = op.type == TM_OP_ADD;
-         i < count && op.field_count < TM_FIELDS_MAX; i++) {
-        if (tm_span_cmp(all[i]->id, first->id) != 0 ||
+    for (; i < count && op.field_count < TM_FIELDS_MAX; i++) {
+        if (tm_span_cmp(all[i]->id, first->id) != 0 || all[i]->raw.len > 0 ||
             tm_stamp_cmp(&all[i]->reg.at, &first->reg.at) != 0) {
             break;
         }
         op.fields[op.field_count++] = (tm_field){all[i]->name, all[i]->reg.value};
-        *used = i + 1;
     }
-    tm_buf_reset(&e->read);
-    tm_op_write(&e->read, &op);
-    if (e->read.status != TM_OK) return TM_E_NOMEM;
-    return own_put(e, entry, tm_buf_span(&e->read));
+    *used = i;
+    return op_put(e, &op);
 }
 
-tm_status tm_offer_make(tm_engine *e, const tm_list *old, const tm_list *fresh) {
-    lacks all = {.e = e, .fresh = fresh};
-    tm_entry *entry = NULL;
-    tm_own *last = e->last;
-    size_t used;
-    for (size_t i = 0; i < tm_list_count(old); i++) {
-        item_lack(&all, tm_list_at(old, i));
+void tm_offer_clear(tm_engine *e) {
+    for (tm_own *own = e->queue.offers.first; own != NULL;) {
+        tm_own *next = own->link[TM_LINE_QUEUE].next;
+        if (own->entry == NULL) {
+            tm_queue_take(&e->queue, own);
+            tm_own_free(e->alloc, own);
+        }
+        own = next;
     }
-    reg_lack(&all, TM_SPAN(""), TM_SPAN(""), tm_list_sort(old));
-    unknown_lack(&all, old);
+}
+
+tm_status tm_offer_make(tm_engine *e) {
+    if (e->lacking == NULL || e->queue.offers.count > 0) return TM_OK;
+    tm_arena_reset(&e->arena);
+    lacks all = {.e = e};
+    lacks_find(&all);
     const void **sorted = tm_arena_get(&e->arena, all.count * sizeof *sorted);
-    tm_status status = sorted != NULL ? all.status : TM_E_NOMEM;
-    if (status != TM_OK) return status;
-    size_t count = 0;
-    for (const lack *one = all.first; one != NULL; one = one->next) {
-        sorted[count++] = one;
+    if (sorted == NULL || all.status != TM_OK) return TM_E_NOMEM;
+    for (size_t i = 0; i < all.count; i++) {
+        sorted[i] = &all.at[i];
     }
-    tm_sort(sorted, count, lack_cmp);
-    for (size_t i = 0; i < count && status == TM_OK; i += used) {
+    tm_sort(sorted, all.count, lack_cmp);
+    size_t used = 0;
+    for (size_t i = 0; i < all.count && e->queue.offers.count < TM_PUSH_OPS_MAX;
+         i += used) {
         lack *const *rest = (lack *const *)(const void *)(sorted + i);
-        status = first_put(e, &entry, rest, count - i, &used);
+        tm_status status = first_put(e, rest, all.count - i, &used);
+        if (status != TM_OK) return status;
     }
-    while (status != TM_OK && e->last != last) { // half of it is no use
-        tm_own *own = e->last;
-        own->entry->record.gone = --own->entry->open == 0;
-        tm_own_free(e, own);
+    if (all.count > 0 || all.covered) return TM_OK;
+    // Nothing is left. What was offered must be behind the cursor before the copy goes:
+    // a server that is restored once more would lack it again.
+    for (size_t i = 0; i < e->queue.accepted_count; i++) {
+        if (e->queue.accepted[i]->entry == NULL) return TM_OK;
     }
-    return status;
-}
-
-// ---- sending them ------------------------------------------------------------------
-
-// Whether all that it says is in C by now.
-static bool known(const tm_engine *e, const tm_op *op) {
-    tm_reg reg = {.at = op->at};
-    const tm_item *item = tm_list_find(e->confirmed, op->instance_id);
-    if (op->type == TM_OP_UNKNOWN) return false;
-    if (op->type == TM_OP_DELETE) return item != NULL && item->dead;
-    reg.value = op->type == TM_OP_SORT ? op->sort : op->image_id;
-    if (op->type != TM_OP_UPDATE &&
-        !has(e->confirmed, op->instance_id, TM_SPAN(""), &reg)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < op->field_count; i++) {
-        reg.value = op->fields[i].value;
-        if (!has(e->confirmed, op->instance_id, op->fields[i].name, &reg))
-            return false;
-    }
-    return true;
+    tm_list_free(e->lacking);
+    e->lacking = NULL;
+    e->disk.lacking_due = e->disk.changed = true;
+    e->view.all_touched = true;
+    return TM_OK;
 }
 
 // A writer's times only grow, or the server would lift what comes too low; an offer that
 // is not above its writer's last starts another writer. Deletions have no use for a time:
 // they count up from 0, which keeps a thousand of them in one line.
 tm_status tm_offer_number(tm_engine *e) {
-    for (tm_own *own = e->first; own != NULL; own = own->next) {
+    for (tm_own *own = e->queue.offers.first; own != NULL;
+         own = own->link[TM_LINE_QUEUE].next) {
         tm_writer *writer = e->offer_writer;
-        uint8_t id[22];
-        if (own->fate != TM_FATE_OFFER || own->writer != NULL) continue;
-        // An edit goes to the log whatever became of it; of the rest, what is lacking.
-        if (tm_text_is(own->op.at.browser, "-") && known(e, &own->op)) {
-            tm_own_unqueue(e, own);
-            tm_own_hush(e, own);
-            tm_own_done(e, own);
-            continue;
-        }
-        if (own->op.type == TM_OP_DELETE && writer != NULL &&
-            writer->last_time < UINT16_MAX) {
+        if (own->writer != NULL) continue;
+        bool counts = own->op.type == TM_OP_DELETE && own->entry == NULL;
+        if (counts && writer != NULL && writer->last_time < UINT16_MAX) {
             own->op.at.time = writer->last_time + 1;
         }
         if (writer == NULL ||
             (writer->next_version > 1 && own->op.at.time <= writer->last_time)) {
-            e->offer_writer = writer = tm_writer_get(e, tm_engine_draw_id(e, id));
+            uint8_t id[22];
+            writer = tm_queue_writer(&e->queue, tm_engine_draw_id(e, id));
             if (writer == NULL) return TM_E_NOMEM;
+            e->offer_writer = writer;
         }
         writer->last_time = own->op.at.time;
         own->writer = writer;

@@ -1,11 +1,10 @@
-// rt.c - what the browser's memory owes to C: the four functions that clang may
-// call by itself, and an allocator. Linked into core.wasm alone.
+// rt.c - what the browser's memory owes to C: the four functions that clang may call by
+// itself, and an allocator. Linked into core.wasm alone.
 //
-// A block has no header, since whoever frees it says its size. Sizes are
-// multiples of 16 in classes, four per doubling; a freed block waits for the
-// next of its class, and the block at the end of the memory grows and shrinks
-// in place, which is what a growing buffer does. Memory is asked for as it is
-// needed and never given back: a page cannot.
+// A block has no header, since whoever frees it says its size. Sizes are multiples of 16
+// in classes, four per doubling; a freed block waits for the next of its class, and the
+// block at the end of the memory grows and shrinks in place, which is what a growing
+// buffer does. Memory is asked for as it is needed and never given back: a page cannot.
 #include "core/alloc.h"
 
 #include <string.h>

@@ -1,9 +1,8 @@
 // sync.c - see inner.h. What is sent, and when. SEMANTICS 6; DESIGN 4.
 //
-// One save and one pull are out at most. By itself the engine pushes 50 ms
-// after an edit (so that a burst is one request), pulls as its channel asks
-// for, and backs off when nothing answers. In manual mode only what was asked
-// for goes out.
+// One save and one pull are out at most. By itself the engine pushes 50 ms after an edit
+// (so that a burst is one request), pulls as its channel asks for, and backs off when
+// nothing answers. In manual mode only what was asked for goes out.
 #include "client/arrive.h"
 
 #include <string.h>
@@ -22,8 +21,7 @@
 #define BEAT_ANSWER_MS  10000u
 #define SILENT_MS       30000u
 
-// ---- back-off
-// -----------------------------------------------------------------------
+// ---- back-off -----------------------------------------------------------------------
 
 void tm_sync_fail(tm_engine *e) {
     tm_sync *sync = &e->sync;
@@ -35,8 +33,8 @@ void tm_sync_fail(tm_engine *e) {
     e->status_changed = true;
 }
 
-static void good(tm_engine *e) {
-    e->status_changed = true;
+void tm_sync_good(tm_engine *e) {
+    if (e->sync.failures > 0) e->status_changed = true;
     e->sync.failures = 0;
     e->sync.retry_ms = 0;
 }
@@ -44,11 +42,18 @@ static void good(tm_engine *e) {
 void tm_sync_flush(tm_engine *e) {
     tm_sync *sync = &e->sync;
     if (e->manual) return;
-    if (tm_own_count(e, TM_FATE_PENDING) >= TM_PUSH_OPS_MAX) sync->push = true;
-    if (sync->flush_ms == TM_NEVER) sync->flush_ms = e->now.mono_ms + FLUSH_MS;
+    if (e->queue.pending >= TM_PUSH_OPS_MAX) sync->push = true;
+    if (sync->flushed) return;
+    sync->flushed = true;
+    sync->flush_ms = e->now.mono_ms + FLUSH_MS;
 }
 
-// ---- writing -----------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------
+
+static uint64_t acked_max(const tm_engine *e) {
+    size_t count = e->queue.accepted_count;
+    return count > 0 ? e->queue.accepted[count - 1]->op.seq : 0;
+}
 
 static tm_span mark_of(const tm_engine *e) {
     return e->sync.force ? TM_SPAN("none") : e->mark;
@@ -59,7 +64,9 @@ static void query_text(tm_buf *out, const char *name, tm_span text) {
     tm_buf_text(out, name);
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        bool plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+        bool plain = (c >= '0' && c <= '9') ||
+                     ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '.' ||
+                     c == '_' || c == '~';
         if (!plain) tm_buf_byte(out, '%');
         tm_buf_byte(out, plain ? c : (uint8_t)hex[c >> 4]);
         if (!plain) tm_buf_byte(out, (uint8_t)hex[c & 15]);
@@ -76,52 +83,59 @@ static void cursor_write(tm_engine *e) {
     tm_out_text(&e->sent, TM_WORD_MARK, mark_of(e));
 }
 
-static void begin(tm_engine *e, tm_span type) {
-    tm_buf *out = &e->sent;
-    tm_buf_reset(out);
-    tm_buf_byte(out, '{');
-    if (e->sync.channel == TM_CHANNEL_PUSH) {
-        tm_out_text(out, TM_WORD_TYPE, type);
-        tm_out_text(out, TM_WORD_LIST, e->list);
+static void acked_write(tm_engine *e) {
+    uint64_t acked = acked_max(e);
+    if (acked > 0) tm_out_number(&e->sent, TM_WORD_ACKED, acked);
+}
+
+static void frame_begin(tm_engine *e, tm_span type) {
+    tm_buf_reset(&e->sent);
+    tm_buf_byte(&e->sent, '{');
+    tm_out_text(&e->sent, TM_WORD_TYPE, type);
+    tm_out_text(&e->sent, TM_WORD_LIST, e->list);
+}
+
+// How the client is doing, for whoever runs the server.
+static void client_write(tm_engine *e, const tm_own *oldest) {
+    // A clock that was put right leaves an offset that reaches below 1970 until the next
+    // answer: then now is long past, and nothing is old.
+    int64_t now = (int64_t)(e->now.wall_ms + e->offset_ms);
+    int64_t made = (int64_t)(oldest->op.at.time >> TM_LOGICAL_BITS);
+    uint64_t age = now > made ? (uint64_t)(now - made) : 0;
+    tm_out_open(&e->sent, TM_WORD_CLIENT, '{');
+    tm_out_number(&e->sent, TM_WORD_QUEUED, e->queue.pending);
+    tm_out_number(&e->sent, TM_WORD_OLDEST, age);
+    tm_out_number(&e->sent, TM_WORD_FALLBACKS, e->sync.fallbacks);
+    tm_buf_text(&e->sent, "}}");
+}
+
+// ---- saves --------------------------------------------------------------------------
+
+// The first in line that may be sent. Not what a pull will bring, and not what is part of
+// a batch that is being made.
+static const tm_own *sendable(const tm_engine *e, const tm_own *own) {
+    while (own != NULL && own->waits) {
+        own = own->link[TM_LINE_QUEUE].next;
     }
-    tm_out_text(out, TM_WORD_USER, e->user);
-    uint64_t acked = tm_own_acked(e);
-    if (acked > 0) tm_out_number(out, TM_WORD_ACKED, acked);
+    bool unfinished = own != NULL && e->batch != NULL && own->entry == e->batch;
+    return unfinished ? NULL : own;
 }
 
-// ---- saves -------------------------------------------------------------------------
-
-// Whether it may be sent now, in one request with others of its writer; NULL =
-// offers. Not what a pull will bring, and not what is part of a batch that is
-// being made.
-static bool may_go(const tm_engine *e, const tm_own *own, const tm_writer *writer) {
-    if (!tm_own_queued(own) || own->waits) return false;
-    if (writer == NULL) return own->fate == TM_FATE_OFFER;
-    return own->fate == TM_FATE_PENDING && own->writer == writer &&
-           (e->batch == NULL || own->entry != e->batch);
-}
-
-static const tm_own *next_to_go(const tm_engine *e, const tm_own *own,
-                                const tm_writer *writer) {
-    while (own != NULL && !may_go(e, own, writer)) {
-        own = own->next;
+// The line that goes out next: the oldest writer's, then what is offered. NULL: nothing.
+static const tm_own *save_line(tm_engine *e, tm_writer **writer) {
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        const tm_own *first = sendable(e, w->line.first);
+        *writer = w;
+        if (first != NULL && w->adopted != 0) return first;
     }
-    return own;
+    *writer = NULL;
+    if (e->sync.offering && tm_offer_make(e) != TM_OK) return NULL;
+    if (tm_offer_number(e) != TM_OK) return NULL;
+    return sendable(e, e->queue.offers.first);
 }
 
-// What goes out next: the oldest writer's, then what is offered. NULL: nothing.
-static const tm_own *save_first(tm_engine *e, tm_writer **writer) {
-    const tm_own *first = NULL;
-    for (*writer = e->writers; *writer != NULL; *writer = (*writer)->next) {
-        if ((*writer)->adopted != 0) first = next_to_go(e, e->first, *writer);
-        if (first != NULL) return first;
-    }
-    if (!e->sync.head_seen) return NULL;
-    return tm_offer_number(e) == TM_OK ? next_to_go(e, e->first, NULL) : NULL;
-}
-
-// SEMANTICS 6: the oldest, at most 100 and 256 KiB; one at a time while a
-// refusal is being looked for.
+// SEMANTICS 6: the oldest, at most 100 and 256 KiB; one at a time while a refusal is
+// being looked for.
 static void ops_write(tm_engine *e, const tm_own *own) {
     tm_sync *sync = &e->sync;
     tm_buf *out = &e->sent;
@@ -130,52 +144,57 @@ static void ops_write(tm_engine *e, const tm_own *own) {
     sync->save_id_len = (uint8_t)own->op.id.len;
     memcpy(sync->save_id, own->op.id.ptr, own->op.id.len);
     tm_out_open(out, TM_WORD_OPERATIONS, '[');
-    while (own != NULL && sync->save_count < max) {
+    for (; own != NULL && sync->save_count < max;
+         own = sendable(e, own->link[TM_LINE_QUEUE].next)) {
+        const tm_op *op = &own->op;
         size_t before = out->len;
         tm_out_comma(out);
-        tm_out_op(out, &own->op, 0);
+        tm_op_pass(
+            out, op,
+            &(tm_op_change){0, &op->at.time, &op->at.browser, op->at.version});
         if (out->len - from > TM_PUSH_BYTES_MAX && sync->save_count > 0) {
             out->len = before;
             break;
         }
         sync->save_count++;
-        own = next_to_go(e, own->next, sync->save_writer);
     }
     tm_buf_byte(out, ']');
 }
 
 static bool save_write(tm_engine *e) {
     tm_sync *sync = &e->sync;
-    tm_buf *out = &e->sent;
-    const tm_own *first = save_first(e, &sync->save_writer);
+    tm_writer *writer;
+    const tm_own *first = save_line(e, &writer);
     bool push = sync->channel == TM_CHANNEL_PUSH;
-    sync->push = false;
-    sync->flush_ms = TM_NEVER;
+    sync->push = sync->flushed = false;
     if (first == NULL) return false;
-    uint64_t now = e->now.wall_ms + e->offset_ms;
-    uint64_t made = first->op.at.time >> TM_LOGICAL_BITS;
-    begin(e, TM_SPAN("SAVE"));
-    if (push) tm_out_number(out, TM_WORD_REF, sync->last_ref + 1);
+    if (push) {
+        frame_begin(e, TM_SPAN("SAVE"));
+        tm_out_number(&e->sent, TM_WORD_REF, sync->last_ref + 1);
+    } else {
+        tm_buf_reset(&e->sent);
+        tm_buf_byte(&e->sent, '{');
+    }
+    tm_out_text(&e->sent, TM_WORD_USER, e->user);
     if (!push && !e->manual) cursor_write(e);
+    acked_write(e);
     ops_write(e, first);
-    tm_out_open(out, TM_WORD_CLIENT,
-                '{'); // how it is doing, for who runs the server
-    tm_out_number(out, TM_WORD_QUEUED, tm_own_count(e, TM_FATE_PENDING));
-    tm_out_number(out, TM_WORD_OLDEST, now > made ? now - made : 0);
-    tm_out_number(out, TM_WORD_FALLBACKS, sync->fallbacks);
-    tm_buf_text(out, "}}");
+    client_write(e, first);
+    sync->save_writer = writer;
     return true;
 }
 
-// ---- pulls -------------------------------------------------------------------------
+// ---- pulls --------------------------------------------------------------------------
 
 static void pull_write(tm_engine *e) {
     tm_buf *out = &e->sent;
     tm_sync *sync = &e->sync;
-    uint64_t acked = tm_own_acked(e);
+    uint64_t acked = acked_max(e);
     if (sync->channel == TM_CHANNEL_PUSH) {
-        begin(e, TM_SPAN("SUBSCRIBE"));
+        frame_begin(e, TM_SPAN("SUBSCRIBE"));
+        tm_out_text(out, TM_WORD_USER, e->user);
         cursor_write(e);
+        acked_write(e);
         tm_buf_byte(out, '}');
         return;
     }
@@ -200,7 +219,7 @@ static tm_send sent(tm_engine *e, tm_send_kind kind, tm_request_out *out,
     uint64_t ref = 0;
     if (out != NULL) {
         ref = ++e->sync.last_ref;
-        *out = (tm_request_out){ref, e->now.mono_ms, tm_own_acked(e)};
+        *out = (tm_request_out){ref, e->now.mono_ms, acked_max(e)};
         if (e->sync.channel == TM_CHANNEL_PUSH) e->sync.pull_out.acked = out->acked;
     }
     return (tm_send){kind, ref, tm_buf_span(&e->sent), timeout_ms};
@@ -209,7 +228,7 @@ static tm_send sent(tm_engine *e, tm_send_kind kind, tm_request_out *out,
 static bool push_due(const tm_engine *e) {
     const tm_sync *sync = &e->sync;
     if (sync->save_out.ref != 0) return false;
-    return sync->push || e->now.mono_ms >= sync->flush_ms;
+    return sync->push || (sync->flushed && e->now.mono_ms >= sync->flush_ms);
 }
 
 static bool pull_due(const tm_engine *e) {
@@ -254,7 +273,7 @@ tm_send tm_engine_take(tm_engine *e, tm_now now) {
                     PULL_TIMEOUT_MS + (waits ? WAIT_S * 1000 : 0));
     }
     if (now.mono_ms >= beat_due_ms(e)) {
-        begin(e, TM_SPAN("SEEN"));
+        frame_begin(e, TM_SPAN("SEEN"));
         tm_out_number(&e->sent, TM_WORD_VERSION, e->cursor);
         tm_buf_byte(&e->sent, '}');
         sync->beat_ms = now.mono_ms;
@@ -265,12 +284,16 @@ tm_send tm_engine_take(tm_engine *e, tm_now now) {
     return none;
 }
 
-// ---- answers -----------------------------------------------------------------------
+// ---- answers ------------------------------------------------------------------------
 
 // What an answer leaves to be done. The arena is free again.
 static void after(tm_engine *e) {
     tm_sync *sync = &e->sync;
-    if (!e->manual) sync->push = true; // if there is anything
+    if (sync->offering && sync->save_out.ref == 0 && tm_offer_make(e) != TM_OK) {
+        e->status_changed = true; // made when it is to be sent
+    }
+    if (e->manual) return;
+    if (e->queue.pending > 0 || e->queue.offers.count > 0) sync->push = true;
 }
 
 static void problem(tm_engine *e, const tm_doc *doc, tm_span code) {
@@ -278,12 +301,12 @@ static void problem(tm_engine *e, const tm_doc *doc, tm_span code) {
     tm_note_text(e, TM_EVENT_PROBLEM, code, doc->at[TM_WORD_DETAIL].text);
 }
 
-// 400 and 413: something in the request is refused by whoever reads it first.
-// Alone it is a dead letter; among others it is looked for.
+// 400 and 413: something in the request is refused by whoever reads it first. Alone it
+// is a dead letter; among others it is looked for.
 static void save_refused(tm_engine *e, const tm_doc *doc, tm_span code) {
     tm_sync *sync = &e->sync;
     tm_own *own =
-        tm_table_get(&e->ids, (tm_span){sync->save_id, sync->save_id_len});
+        tm_queue_find(&e->queue, (tm_span){sync->save_id, sync->save_id_len});
     if (doc->at[TM_WORD_CODE].text.ptr != NULL) code = doc->at[TM_WORD_CODE].text;
     if (sync->save_count > 1) {
         sync->single = sync->save_count;
@@ -349,7 +372,7 @@ void tm_engine_answer(tm_engine *e, tm_now now, uint64_t ref, uint32_t http,
             status = TM_E_AGAIN; // it says there is more, and gives nothing
         }
         if (status == TM_OK) {
-            good(e);
+            tm_sync_good(e);
         } else {
             tm_sync_fail(e);
         }
@@ -376,7 +399,7 @@ void tm_engine_feed(tm_engine *e, tm_now now, tm_span frame) {
     tm_status status = tm_arrive_frame(e, frame, &doc);
     bool better =
         e->cursor != before || e->cursor >= e->head || save != sync->save_out.ref;
-    if (status == TM_OK && better) good(e);
+    if (status == TM_OK && better) tm_sync_good(e);
     if (status == TM_E_STATE) {
         uint64_t ref = doc.at[TM_WORD_REF].number,
                  http = doc.at[TM_WORD_STATUS].number;
@@ -395,7 +418,7 @@ void tm_engine_feed(tm_engine *e, tm_now now, tm_span frame) {
     after(e);
 }
 
-// ---- the host's words --------------------------------------------------------------
+// ---- the host's words -----------------------------------------------------------------
 
 void tm_engine_channel(tm_engine *e, tm_now now, tm_channel channel) {
     tm_sync *sync = &e->sync;
@@ -404,7 +427,7 @@ void tm_engine_channel(tm_engine *e, tm_now now, tm_channel channel) {
         channel != TM_CHANNEL_NONE) {
         sync->fallbacks++;
     }
-    sync->channel = (uint8_t)channel;
+    sync->channel = channel;
     sync->save_out.ref = sync->pull_out.ref = 0;
     sync->head_seen = sync->follows = false;
     sync->parts_next = 0;
@@ -444,7 +467,7 @@ void tm_engine_authorized(tm_engine *e, tm_now now) {
     e->status_changed = true;
 }
 
-// ---- time --------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------
 
 static uint64_t silent_ms(const tm_engine *e) {
     const tm_sync *sync = &e->sync;
@@ -468,7 +491,7 @@ uint64_t tm_sync_deadline(const tm_engine *e) {
     const tm_sync *sync = &e->sync;
     uint64_t at = TM_NEVER;
     if (sync->channel == TM_CHANNEL_NONE || sync->stopped || sync->waits) return at;
-    if (sync->save_out.ref == 0) at = sync->flush_ms;
+    if (sync->flushed && sync->save_out.ref == 0) at = sync->flush_ms;
     if (sync->pull_out.ref == 0 && !e->manual && sync->channel != TM_CHANNEL_PUSH) {
         earlier(&at, sync->poll_ms);
     }
@@ -482,9 +505,8 @@ uint64_t tm_sync_deadline(const tm_engine *e) {
 }
 
 // The line looks open and nobody is there. The host opens another.
-void tm_engine_tick(tm_engine *e, tm_now now) {
-    e->now = now;
-    if (now.mono_ms < silent_ms(e)) return;
-    tm_engine_channel(e, now, TM_CHANNEL_NONE);
+void tm_sync_tick(tm_engine *e) {
+    if (e->now.mono_ms < silent_ms(e)) return;
+    tm_engine_channel(e, e->now, TM_CHANNEL_NONE);
     tm_note_text(e, TM_EVENT_PROBLEM, TM_SPAN("silent"), TM_SPAN("silent"));
 }

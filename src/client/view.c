@@ -1,41 +1,20 @@
-// view.c - see inner.h. What is shown: C joined with what is queued, and over that, for
-// some seconds, what this user left there. SEMANTICS 7.
+// view.c - see inner.h. What is shown: C joined with `lacking` joined with the queue,
+// and over that what the guard holds. SEMANTICS 7.
 //
-// An item is computed from its parts whenever it is asked for, so an edit costs the same
-// in a long list.
+// Nothing is kept but what was told last, to tell only changes. An item is computed from
+// its parts whenever it is asked for, so an edit costs the same in a long list.
 #include "client/inner.h"
 
 #include "core/sort.h"
 
 #include <string.h>
 
-bool tm_view_dead(const tm_engine *e, tm_span id) {
-    const tm_item *item = tm_list_find(e->confirmed, id);
-    return item != NULL && item->dead;
-}
-
-bool tm_view_gone(tm_engine *e, tm_span id) {
-    const tm_shown *item = tm_view_get(e, id, false);
-    const tm_own *own = item != NULL ? item->own : NULL;
-    for (; own != NULL; own = own->newer) {
-        if (own->op.type == TM_OP_DELETE) return true;
-    }
-    return tm_view_dead(e, id);
-}
-
-// Whether an own operation is still shown over what came, in a window of this
-// length.
-static bool holds(const tm_engine *e, const tm_own *own, uint64_t window_ms) {
-    return tm_own_queued(own) ||
-           (own->made_ms != 0 && e->now.mono_ms < own->made_ms + window_ms);
-}
-
-// ---- one item ----------------------------------------------------------------------
+// ---- one item -----------------------------------------------------------------------
 
 typedef struct part {
     tm_span name;
     tm_reg reg;
-    bool mine; // shown whatever C has
+    bool mine; // a pending operation's: shown whatever C has
 } part;
 
 typedef struct picture {
@@ -44,280 +23,208 @@ typedef struct picture {
     size_t count;
 } picture;
 
+static bool written(const tm_reg *reg) {
+    return reg->at.browser.len > 0;
+}
+
+static const tm_item *found(const tm_list *list, tm_span id) {
+    return list != NULL ? tm_list_find(list, id) : NULL;
+}
+
 static void part_put(picture *p, tm_span name, const tm_reg *reg, bool mine) {
-    part *at = p->parts + p->count;
-    int order = -1;
-    while (at > p->parts && (order = tm_span_cmp(at[-1].name, name)) > 0) {
-        at--;
+    size_t at = p->count;
+    for (; at > 0; at--) {
+        part *here = &p->parts[at - 1];
+        int order = tm_span_cmp(here->name, name);
+        if (order < 0) break;
+        if (order > 0) continue;
+        if (mine && !here->mine) here->reg = (tm_reg){0};
+        here->mine |= mine;
+        (void)tm_reg_join(&here->reg, reg);
+        return;
     }
-    if (at > p->parts && order == 0) {
-        at--;
-    } else {
-        memmove(at + 1, at, (size_t)(p->parts + p->count++ - at) * sizeof *at);
-        *at = (part){.name = name};
-    }
-    if (mine) {
-        at->mine = true;
-        at->reg = *reg; // the last one decides
-    } else {
-        (void)tm_reg_join(&at->reg, reg);
-    }
+    memmove(p->parts + at + 1, p->parts + at, (p->count - at) * sizeof *p->parts);
+    p->parts[at] = (part){name, *reg, mine};
+    p->count++;
 }
 
 static void item_put(picture *p, const tm_item *item) {
     if (item == NULL) return;
-    if (item->add.at.browser.len > 0) (void)tm_reg_join(&p->add, &item->add);
+    if (written(&item->add)) (void)tm_reg_join(&p->add, &item->add);
     for (uint32_t i = 0; i < item->field_count; i++) {
         part_put(p, item->fields[i].name, &item->fields[i].reg, false);
     }
 }
 
-static void own_put(const tm_engine *e, picture *p, const tm_own *own) {
+static void own_put(picture *p, const tm_own *own) {
     tm_reg reg = {.at = own->op.at, .value = own->op.image_id};
-    bool offer = own->fate == TM_FATE_OFFER; // no newer than it says it is
-    if (own->op.type == TM_OP_ADD && tm_own_queued(own)) {
-        (void)tm_reg_join(&p->add, &reg);
-    }
-    if (!holds(e, own, TM_GUARD_FIELD_MS)) return;
+    if (own->op.type == TM_OP_ADD) (void)tm_reg_join(&p->add, &reg);
     for (uint32_t i = 0; i < own->op.field_count; i++) {
         reg.value = own->op.fields[i].value;
-        part_put(p, own->op.fields[i].name, &reg, !offer);
+        part_put(p, own->op.fields[i].name, &reg, true);
     }
 }
 
-static void picture_write(tm_buf *out, tm_span id, const picture *p) {
-    tm_buf_byte(out, '{');
-    tm_out_text(out, TM_WORD_ID, id);
-    tm_out_text(out, TM_WORD_IMAGE_ID, p->add.value);
-    tm_out_open(out, TM_WORD_FIELDS, '{');
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->parts[i].reg.value.ptr == NULL) continue;
-        tm_out_key(out, p->parts[i].name);
-        tm_buf_json(out, p->parts[i].reg.value);
-    }
-    tm_buf_text(out, "}}");
+bool tm_view_dead(const tm_engine *e, tm_span id) {
+    const tm_item *c = found(e->confirmed, id), *l = found(e->lacking, id);
+    return (c != NULL && c->dead) || (l != NULL && l->dead);
 }
 
-static tm_status sort_write(tm_engine *e, const tm_own *own) {
-    tm_reg reg = *tm_list_sort(e->confirmed);
-    for (; own != NULL; own = own->newer) {
-        tm_reg mine = {.at = own->op.at, .value = own->op.sort};
-        if (mine.value.len == 0 || !holds(e, own, TM_GUARD_SORT_MS)) continue;
-        if (own->fate != TM_FATE_OFFER || tm_stamp_cmp(&mine.at, &reg.at) > 0)
-            reg = mine;
+// What protects the item from somebody else's DELETE: own work that is pending or fresh.
+// Own DELETE: nothing is shown, whatever else there is.
+static bool hidden(const tm_engine *e, tm_span id, const tm_target *target) {
+    bool edited = tm_guard_get(&e->guard, e->now.mono_ms, id, TM_SPAN("")) != NULL;
+    const tm_own *own = target != NULL ? target->line.first : NULL;
+    for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
+        if (own->op.type == TM_OP_DELETE) return true;
+        edited |= own->op.type != TM_OP_UNKNOWN;
     }
-    tm_buf_text(&e->read, reg.value.len == 4 ? "desc" : "asc");
-    return e->read.status;
+    return !edited && tm_view_dead(e, id);
 }
 
-tm_status tm_view_item(tm_engine *e, tm_span id, tm_stamp *at) {
-    const tm_shown *shown = tm_view_get(e, id, false);
-    const tm_own *first = shown != NULL ? shown->own : NULL;
-    const tm_item *c = tm_list_find(e->confirmed, id);
-    size_t max = c != NULL ? c->field_count : 0;
-    bool edited = false;
-    tm_buf_reset(&e->read);
-    if (id.len == 0) return sort_write(e, first);
-    for (const tm_own *own = first; own != NULL; own = own->newer) {
-        if (own->op.type == TM_OP_DELETE) return TM_OK; // by ourselves: at once
-        edited |= own->op.type != TM_OP_UNKNOWN && holds(e, own, TM_GUARD_ITEM_MS);
+static tm_status picture_make(tm_engine *e, tm_span id, picture *p) {
+    const tm_target *target = tm_queue_target(&e->queue, id, false);
+    *p = (picture){0};
+    if (id.len == 0 || hidden(e, id, target)) return TM_OK;
+    const tm_item *items[3] = {found(e->confirmed, id), found(e->lacking, id),
+                               NULL};
+    if (tm_view_dead(e, id)) items[2] = found(e->ghosts, id);
+    size_t max = 0;
+    for (int i = 0; i < 3; i++) {
+        if (items[i] != NULL) max += items[i]->field_count;
+    }
+    const tm_own *first = target != NULL ? target->line.first : NULL;
+    for (const tm_own *own = first; own != NULL;
+         own = own->link[TM_LINE_TARGET].next) {
         max += own->op.field_count;
     }
-    if (tm_view_dead(e, id)) {
-        if (!edited) return TM_OK;
-        if (shown->json_len >
-            0) { // as it was: a dead item has no registers any more
-            tm_buf_put(&e->read, (tm_span){shown->json, shown->json_len});
-            *at = shown->at;
-            return e->read.status;
-        }
+    p->parts = tm_arena_get(&e->arena, max * sizeof *p->parts);
+    if (p->parts == NULL) return TM_E_NOMEM;
+    for (int i = 0; i < 3; i++) {
+        item_put(p, items[i]);
     }
-    picture p = {.parts = tm_arena_get(&e->arena, max * sizeof(part))};
-    if (p.parts == NULL) return TM_E_NOMEM;
-    item_put(&p, c);
-    for (const tm_own *own = first; own != NULL; own = own->newer) {
-        own_put(e, &p, own);
+    for (const tm_own *own = first; own != NULL;
+         own = own->link[TM_LINE_TARGET].next) {
+        own_put(p, own);
     }
-    if (p.add.at.browser.len == 0) return TM_OK;
+    for (size_t i = 0; i < p->count; i++) {
+        part *here = &p->parts[i];
+        const tm_guarded *g =
+            tm_guard_get(&e->guard, e->now.mono_ms, id, here->name);
+        if (g != NULL && !here->mine) here->reg.value = g->value;
+    }
+    return TM_OK;
+}
+
+tm_status tm_view_item(tm_engine *e, tm_span id, tm_buf *out, tm_stamp *at) {
+    picture p;
+    tm_status status = picture_make(e, id, &p);
     *at = p.add.at;
-    picture_write(&e->read, id, &p);
-    return e->read.status;
+    if (status != TM_OK || !written(&p.add)) return status;
+    tm_buf_byte(out, '{');
+    tm_out_text(out, TM_WORD_ID, id);
+    tm_out_text(out, TM_WORD_IMAGE_ID, p.add.value);
+    tm_out_open(out, TM_WORD_FIELDS, '{');
+    for (size_t i = 0; i < p.count; i++) {
+        if (p.parts[i].reg.value.ptr == NULL) continue;
+        tm_out_key(out, p.parts[i].name);
+        tm_buf_json(out, p.parts[i].reg.value);
+    }
+    tm_buf_text(out, "}}");
+    return out->status;
 }
 
-// ---- single registers --------------------------------------------------------------
+// ---- single registers -----------------------------------------------------------------
 
-// ---- windows -----------------------------------------------------------------------
-
-static bool over(tm_engine *e, const tm_own *own, uint64_t at) {
-    if (e->now.mono_ms >= at) {
-        tm_view_touch(e, own->op.instance_id);
-        return true;
+tm_reg tm_view_reg(const tm_engine *e, tm_span id, tm_span name) {
+    tm_reg reg = {0};
+    const tm_list *lists[2] = {e->confirmed, e->lacking};
+    for (int i = 0; i < 2; i++) {
+        const tm_item *item = found(lists[i], id);
+        const tm_reg *one = NULL;
+        if (id.len == 0 && lists[i] != NULL) one = tm_list_sort(lists[i]);
+        if (item != NULL) {
+            one = name.len == 0 ? &item->add : tm_item_field_get(item, name);
+        }
+        if (one != NULL && written(one)) (void)tm_reg_join(&reg, one);
     }
-    if (at < e->view.window_ms) e->view.window_ms = at;
-    return false;
+    return reg;
 }
 
-static bool on(const tm_own *own, tm_span name) {
-    for (uint32_t i = 0; i < own->op.field_count; i++) {
-        if (tm_span_cmp(own->op.fields[i].name, name) == 0) return true;
-    }
-    return name.len == 0;
-}
-
-// A later own operation on the target decides instead.
-static bool outdone(const tm_own *own, tm_span name) {
-    const tm_own *later = own->newer;
-    while (later != NULL && !on(later, name)) {
-        later = later->newer;
-    }
-    return later != NULL;
-}
-
-static void value_over(tm_engine *e, const tm_own *own, tm_span field, tm_span mine,
-                       const tm_reg *reg) {
-    tm_event event = {
-        .instance = own->op.instance_id, .field = field, .mine = mine};
-    if (reg == NULL || tm_stamp_cmp(&reg->at, &own->op.at) == 0 ||
-        tm_text_same(reg->value, mine)) {
-        return;
-    }
-    event.winner = reg->value;
-    tm_note_add(e, TM_EVENT_SUPERSEDED, &event);
-}
-
-static void fields_over(tm_engine *e, const tm_own *own) {
-    const tm_op *op = &own->op;
-    if (op->type == TM_OP_SORT && own->newer == NULL) {
-        value_over(e, own, TM_SPAN("sort"), op->sort, tm_list_sort(e->confirmed));
-    }
-    if (tm_view_gone(e, op->instance_id)) return; // told of the item
-    for (uint32_t i = 0; i < op->field_count; i++) {
-        const tm_field *field = &op->fields[i];
-        const tm_item *item = tm_list_find(e->confirmed, op->instance_id);
-        if (outdone(own, field->name)) continue;
-        value_over(e, own, field->name, field->value,
-                   tm_item_field_get(item, field->name));
-    }
-}
-
-static void item_over(tm_engine *e, const tm_own *own) {
+tm_span tm_view_sort(tm_engine *e) {
     tm_span none = TM_SPAN("");
-    tm_event event = {.instance = own->op.instance_id, .field = none};
-    if (own->op.type != TM_OP_ADD && own->op.type != TM_OP_UPDATE) return;
-    if (outdone(own, none) || !tm_view_dead(e, event.instance)) return;
-    tm_note_add(e, TM_EVENT_SUPERSEDED, &event);
-}
-
-// What is accepted is held back from the view until its windows end; what won
-// over it is told then, once.
-void tm_view_windows(tm_engine *e) {
-    if (e->now.mono_ms < e->view.window_ms) return;
-    e->view.window_ms = TM_NEVER;
-    for (tm_own *own = e->first; own != NULL; own = own->next) {
-        bool sort = own->op.type == TM_OP_SORT;
-        uint64_t window = sort ? TM_GUARD_SORT_MS : TM_GUARD_FIELD_MS;
-        uint64_t fresh = own->made_ms != 0; // 0: by an earlier page
-        if (own->item == NULL || tm_own_queued(own)) continue;
-        if (!own->item_over &&
-            over(e, own, own->made_ms + fresh * TM_GUARD_ITEM_MS)) {
-            own->item_over = true;
-            item_over(e, own);
-        }
-        if (!own->fields_over && over(e, own, own->made_ms + fresh * window)) {
-            own->fields_over = true;
-            fields_over(e, own);
-        }
-        if (own->item_over && own->fields_over && over(e, own, own->until_ms)) {
-            tm_own_hush(e, own);
-        }
+    const tm_target *target = tm_queue_target(&e->queue, none, false);
+    const tm_guarded *g =
+        tm_guard_get(&e->guard, e->now.mono_ms, none, TM_SPAN("sort"));
+    tm_reg reg = {0};
+    const tm_own *own = target != NULL ? target->line.first : NULL;
+    for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
+        tm_reg mine = {.at = own->op.at, .value = own->op.sort};
+        if (mine.value.len > 0) (void)tm_reg_join(&reg, &mine);
     }
+    if (!written(&reg)) {
+        reg = tm_view_reg(e, none, none);
+        if (g != NULL) reg.value = g->value;
+    }
+    return reg.value.len == 4 ? TM_SPAN("desc") : TM_SPAN("asc");
 }
 
-// ---- what was told -----------------------------------------------------------------
+// ---- what was told ----------------------------------------------------------------
 
-tm_shown *tm_view_get(tm_engine *e, tm_span id, bool make) {
-    if (id.ptr == NULL) id = TM_SPAN("");
+static tm_shown *shown_get(tm_engine *e, tm_span id) {
     tm_shown *shown = tm_table_get(&e->view.items, id);
-    if (shown != NULL || !make) return shown;
+    if (shown != NULL) return shown;
     shown = tm_alloc_get(e->alloc, sizeof *shown + id.len);
     if (shown == NULL) return NULL;
-    if (id.len > 0) memcpy(shown + 1, id.ptr, id.len);
+    memcpy(shown + 1, id.ptr, id.len);
     shown->id = (tm_span){(uint8_t *)(shown + 1), id.len};
+    shown->at.browser.ptr = shown->browser;
     if (tm_table_set(&e->view.items, shown->id, shown) == TM_OK) return shown;
     tm_alloc_put(e->alloc, shown, sizeof *shown + id.len);
     return NULL;
 }
 
-void tm_view_touch(tm_engine *e, tm_span id) {
-    tm_shown *shown = tm_view_get(e, id, true);
-    if (shown == NULL) {
-        e->view.all = true;
-    } else if (!shown->touched) {
-        shown->touched = true;
-        shown->next_touched = e->view.touched;
-        e->view.touched = shown;
-    }
-}
-
-void tm_view_drop(tm_engine *e, tm_shown *shown) {
-    if (shown->own != NULL || shown->json_len > 0 || shown->touched ||
-        shown->changed) {
-        return;
-    }
-    (void)tm_table_remove(&e->view.items, shown->id);
+static void shown_free(tm_engine *e, tm_shown *shown) {
     tm_alloc_put(e->alloc, shown, sizeof *shown + shown->id.len);
 }
 
-static void touch_all(tm_engine *e) {
-    const tm_list *list = e->confirmed;
-    size_t at = 0;
-    e->view.all = false; // a touch that finds no memory sets it again
-    tm_view_touch(e, TM_SPAN(""));
-    for (size_t k = 0; k < tm_list_count(list); k++) {
-        tm_view_touch(e, tm_list_at(list, k)->id);
+void tm_view_drop(tm_engine *e, tm_shown *shown) {
+    (void)tm_table_remove(&e->view.items, shown->id);
+    shown_free(e, shown);
+}
+
+void tm_view_touch(tm_engine *e, tm_span id) {
+    if (id.len == 0) return; // the sort direction is looked at each time
+    tm_shown *shown = shown_get(e, id);
+    if (shown == NULL) {
+        e->view.all_touched = true;
+        return;
     }
+    if (shown->touched) return;
+    shown->touched = true;
+    shown->next_touched = e->view.touched;
+    e->view.touched = shown;
+}
+
+static void touch_all(tm_engine *e) {
+    tm_view *view = &e->view;
+    const tm_list *lists[2] = {e->confirmed, e->lacking};
+    view->all_touched = false; // a touch that finds no memory sets it again
+    for (int i = 0; i < 2; i++) {
+        size_t count = lists[i] != NULL ? tm_list_count(lists[i]) : 0;
+        for (size_t k = 0; k < count; k++) {
+            tm_view_touch(e, tm_list_at(lists[i], k)->id);
+        }
+    }
+    size_t at = 0;
     for (tm_table_slot *slot;
-         (slot = tm_table_next(&e->view.items, &at)) != NULL;) {
+         (slot = tm_table_next(&e->queue.targets, &at)) != NULL;) {
+        tm_view_touch(e, slot->key);
+    }
+    at = 0;
+    for (tm_table_slot *slot; (slot = tm_table_next(&view->items, &at)) != NULL;) {
         tm_view_touch(e, slot->key); // they are there: the table does not change
     }
-}
-
-static bool json_keep(tm_engine *e, tm_shown *shown, tm_span json) {
-    uint8_t *copy = NULL;
-    if (json.len > 0) {
-        copy = tm_alloc_get(e->alloc, json.len);
-        if (copy == NULL) return false;
-        memcpy(copy, json.ptr, json.len);
-    }
-    tm_alloc_put(e->alloc, shown->json, shown->json_len);
-    shown->json = copy;
-    shown->json_len = json.len;
-    return true;
-}
-
-static void renew(tm_engine *e, tm_shown *shown) {
-    tm_stamp at = {0};
-    tm_view *view = &e->view;
-    tm_arena_reset(&e->arena);
-    tm_status status = tm_view_item(e, shown->id, &at);
-    tm_span json = tm_buf_span(&e->read), old = {shown->json, shown->json_len};
-    if (status == TM_OK && tm_span_cmp(json, old) == 0 &&
-        tm_stamp_cmp(&at, &shown->at) == 0) {
-        tm_view_drop(e, shown);
-        return;
-    }
-    if (status != TM_OK || !json_keep(e, shown, json)) {
-        view->all = true; // no memory: again later
-        return;
-    }
-    if (tm_stamp_cmp(&at, &shown->at) != 0) view->stale = true;
-    shown->at = at;
-    if (at.browser.len > 0) memcpy(shown->browser, at.browser.ptr, at.browser.len);
-    shown->at.browser.ptr = shown->browser;
-    if (shown->changed) return;
-    shown->changed = true;
-    shown->next_changed = view->changed;
-    view->changed = shown;
 }
 
 static int shown_cmp(const void *a, const void *b) {
@@ -326,35 +233,110 @@ static int shown_cmp(const void *a, const void *b) {
     return order != 0 ? order : tm_span_cmp(x->id, y->id);
 }
 
-static void order_make(tm_view *view) {
-    const tm_alloc *alloc = view->items.alloc;
-    size_t at = 0, need = view->items.count;
-    if (need > view->cap) {
-        need *= 2;
-        const void **order =
-            alloc->resize(alloc->context, view->order, view->cap * sizeof *order,
-                          need * sizeof *order);
-        if (order == NULL) return; // stale still
+// Computes one item anew. Whether its place among the others changed.
+static bool shown_renew(tm_engine *e, tm_shown *shown) {
+    tm_stamp at;
+    tm_arena_reset(&e->arena);
+    tm_buf_reset(&e->read);
+    if (tm_view_item(e, shown->id, &e->read, &at) != TM_OK) {
+        e->view.all_touched = true;
+        return false;
+    }
+    uint64_t hash = 0;
+    if (e->read.len > 0) hash = tm_hash(e->seed, tm_buf_span(&e->read)) | 1;
+    if (hash != shown->hash && !shown->changed) {
+        shown->changed = true;
+        shown->next_changed = e->view.changed;
+        e->view.changed = shown;
+    }
+    bool live = hash != 0;
+    bool moved =
+        live != shown->live || (live && tm_stamp_cmp(&at, &shown->at) != 0);
+    shown->hash = hash;
+    shown->live = live;
+    if (!moved) return false;
+    shown->at = at;
+    shown->at.browser.ptr = shown->browser;
+    if (at.browser.len > 0) memcpy(shown->browser, at.browser.ptr, at.browser.len);
+    return true;
+}
+
+// Those that moved are taken out and put in again at the end, from where each sinks to
+// its place; a new one is usually there already. Many are sorted together.
+#define SINK_MAX 16u
+
+static bool order_renew(tm_view *view, tm_shown *moved, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < view->order_count; i++) {
+        if (view->order[i]->ordered) view->order[kept++] = view->order[i];
+    }
+    view->order_count = kept;
+    if (kept + count > view->order_cap) {
+        size_t cap = kept + count + kept / 2;
+        tm_shown **order = view->items.alloc->resize(
+            view->items.alloc->context, view->order,
+            view->order_cap * sizeof *order, cap * sizeof *order);
+        if (order == NULL) return false;
         view->order = order;
-        view->cap = need;
+        view->order_cap = cap;
     }
-    view->count = 0;
-    for (tm_table_slot *slot; (slot = tm_table_next(&view->items, &at)) != NULL;) {
-        const tm_shown *shown = slot->value;
-        if (shown->at.browser.len > 0) view->order[view->count++] = shown;
+    for (tm_shown *shown = moved; shown != NULL; shown = shown->next_touched) {
+        if (!shown->live) continue;
+        shown->ordered = true;
+        size_t at = view->order_count++;
+        for (; at > 0 && count <= SINK_MAX &&
+               shown_cmp(view->order[at - 1], shown) > 0;
+             at--) {
+            view->order[at] = view->order[at - 1];
+        }
+        view->order[at] = shown;
     }
-    tm_sort(view->order, view->count, shown_cmp);
-    view->stale = view->told = false;
+    if (count > SINK_MAX) {
+        tm_sort((const void **)view->order, view->order_count, shown_cmp);
+    }
+    return true;
 }
 
 void tm_view_flush(tm_engine *e) {
     tm_view *view = &e->view;
-    if (view->all) touch_all(e);
+    tm_shown *moved = NULL;
+    size_t count = 0;
+    if (view->all_touched) touch_all(e);
     while (view->touched != NULL) {
         tm_shown *shown = view->touched;
         view->touched = shown->next_touched;
         shown->touched = false;
-        renew(e, shown);
+        if (!shown_renew(e, shown)) {
+            if (shown->hash == 0 && !shown->changed) tm_view_drop(e, shown);
+            continue;
+        }
+        shown->ordered = false;
+        shown->next_touched = moved;
+        moved = shown;
+        count++;
     }
-    if (view->stale) order_make(view);
+    if (count > 0) {
+        view->order_changed = true;
+        if (!order_renew(view, moved, count)) {
+            // Without room nothing is ordered; the next flush begins anew.
+            for (tm_shown *shown = moved; shown != NULL;
+                 shown = shown->next_touched) {
+                shown->live = false;
+            }
+            view->all_touched = true;
+        }
+    }
+    bool desc = tm_view_sort(e).len == 4;
+    if (desc != view->desc) view->order_changed = true;
+    view->desc = desc;
+}
+
+void tm_view_deinit(tm_engine *e) {
+    size_t at = 0;
+    for (tm_table_slot *slot;
+         (slot = tm_table_next(&e->view.items, &at)) != NULL;) {
+        shown_free(e, slot->value);
+    }
+    tm_table_deinit(&e->view.items);
+    tm_alloc_put(e->alloc, e->view.order, e->view.order_cap * sizeof(tm_shown *));
 }

@@ -1,8 +1,10 @@
 // words.c - see words.h.
 #include "client/words.h"
 
-// One behind the other, each with its NUL: a table of pointers would be larger
-// than the words.
+#include "core/limits.h"
+
+// One behind the other, each with its NUL: a table of pointers would be larger than the
+// words.
 static const char words[] =
 #define X(name, word) word "\0"
     TM_WORD_LIST(X)
@@ -15,10 +17,6 @@ bool tm_text_is(tm_span text, const char *literal) {
         if (text.ptr[i] != (uint8_t)literal[i]) return false;
     }
     return i == text.len && literal[i] == '\0';
-}
-
-bool tm_text_same(tm_span a, tm_span b) {
-    return (a.ptr == NULL) == (b.ptr == NULL) && tm_span_cmp(a, b) == 0;
 }
 
 static const char *word_after(const char *word) {
@@ -72,6 +70,14 @@ tm_status tm_doc_parse(tm_span text, tm_arena *arena, tm_doc *doc) {
     return status == TM_OK ? tm_json_end(&in) : status;
 }
 
+bool tm_doc_has(const tm_doc *doc, tm_word word, tm_json_kind kind) {
+    return doc->at[word].kind == kind;
+}
+
+uint64_t tm_doc_number(const tm_doc *doc, tm_word word) {
+    return doc->at[word].number;
+}
+
 void tm_doc_array(const tm_doc *doc, tm_word word, tm_json *in, tm_arena *arena) {
     tm_span none = TM_SPAN("[]");
     bool there = tm_doc_has(doc, word, TM_JSON_ARRAY);
@@ -123,15 +129,4 @@ void tm_out_key(tm_buf *out, tm_span key) {
     tm_out_comma(out);
     tm_buf_json(out, key);
     tm_buf_byte(out, ':');
-}
-
-void tm_out_op(tm_buf *out, const tm_op *op, uint64_t seq) {
-    tm_op_pass(out, op,
-               &(tm_op_change){seq, &op->at.time, &op->at.browser, op->at.version});
-}
-
-void tm_out_dead(tm_buf *out, tm_span operation, tm_span code) {
-    tm_out_word(out, TM_WORD_OPERATION);
-    tm_buf_put(out, operation);
-    tm_out_text(out, TM_WORD_CODE, code);
 }

@@ -1,16 +1,14 @@
-// words.h - the members of our messages and records, and reading and writing
-// them.
+// words.h - the members of our messages and records, and reading and writing them.
 //
-// One word means one thing on the wire and in storage (DESIGN 4), so one reader
-// serves every object there is: it takes the members it knows, whatever their
-// kind, and proves the rest well-formed. Whoever uses a member asks for the
-// kind it must have.
+// One word means one thing on the wire and in storage (DESIGN 4), so one reader serves
+// every object there is: it takes the members it knows, whatever their kind, and proves
+// the rest well-formed. Whoever uses a member asks for the kind it must have.
 //
-// Knows core/op.h.
+// Knows core/json.h.
 #ifndef TM_CLIENT_WORDS_H
 #define TM_CLIENT_WORDS_H
 
-#include "core/op.h"
+#include "core/json.h"
 
 #define TM_WORD_LIST(X)                                                            \
     X(TYPE, "type")                                                                \
@@ -48,6 +46,7 @@
     X(OLDEST, "oldestMs")                                                          \
     X(FALLBACKS, "fallbacks")                                                      \
     X(WRITER, "writer")                                                            \
+    X(OFFERED, "offered")                                                          \
     X(NEXT, "next")                                                                \
     X(DECIDED, "decided")                                                          \
     X(RETIRED, "retired")                                                          \
@@ -59,7 +58,6 @@
     X(OPERATION, "operation")                                                      \
     X(PHASE, "phase")                                                              \
     X(PENDING, "pending")                                                          \
-    X(OFFERED, "offered")                                                          \
     X(VOLATILE, "volatile")                                                        \
     X(DEAD, "dead")                                                                \
     X(BROWSER_ID, "browserId")                                                     \
@@ -74,7 +72,10 @@
     X(INSTANCE, "instance")                                                        \
     X(FIELD, "field")                                                              \
     X(MINE, "mine")                                                                \
-    X(WINNER, "winner")
+    X(WINNER, "winner")                                                            \
+    X(GUARD, "guard")                                                              \
+    X(GUARDED, "guarded")                                                          \
+    X(ALWAYS, "always")
 
 typedef enum tm_word {
 #define X(name, word) TM_WORD_##name,
@@ -94,24 +95,19 @@ typedef struct tm_doc {
     } at[TM_WORD_READ];
 } tm_doc;
 
-// tm_doc_read - one object, where the reader stands. Lends from the source and
-// the arena.
+// tm_doc_read - one object, where the reader stands. Lends from the source and the arena.
 TM_MUST_USE tm_status tm_doc_read(tm_json *in, tm_doc *doc);
 
 // tm_doc_parse - the same for a whole text.
 TM_MUST_USE tm_status tm_doc_parse(tm_span text, tm_arena *arena, tm_doc *doc);
 
-static inline bool tm_doc_has(const tm_doc *doc, tm_word word, tm_json_kind kind) {
-    return doc->at[word].kind == kind;
-}
+bool tm_doc_has(const tm_doc *doc, tm_word word, tm_json_kind kind);
 
 // tm_doc_number - 0 if there is no such integer.
-static inline uint64_t tm_doc_number(const tm_doc *doc, tm_word word) {
-    return doc->at[word].number;
-}
+uint64_t tm_doc_number(const tm_doc *doc, tm_word word);
 
-// tm_doc_array - a reader inside the array `word`, in front of its first
-// element. An array that is not there reads as one that is over.
+// tm_doc_array - a reader inside the array `word`, in front of its first element. An
+// array that is not there reads as one that is over.
 void tm_doc_array(const tm_doc *doc, tm_word word, tm_json *in, tm_arena *arena);
 
 // The writers put a comma in front unless the member is its object's first.
@@ -123,14 +119,8 @@ void tm_out_comma(tm_buf *out); // in front of an element; none behind a bracket
 void tm_out_key(tm_buf *out, tm_span key);    // "key": for keys that are data
 void tm_out_value(tm_buf *out, tm_span text); // ptr NULL = null
 
-void tm_out_op(tm_buf *out, const tm_op *op,
-               uint64_t seq); // as it stands in `op`
-void tm_out_dead(tm_buf *out, tm_span operation, tm_span code);
-
 // tm_text_is - whether the span is this literal.
 bool tm_text_is(tm_span text, const char *literal);
-// tm_text_same - null is not the empty text.
-bool tm_text_same(tm_span a, tm_span b);
 
 #define TM_SPAN(s) ((tm_span){(const uint8_t *)(s), sizeof(s) - 1})
 
