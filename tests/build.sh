@@ -43,13 +43,6 @@ check "the second build has nothing to do" nothing_left
 
 if [ -f src/client/wasm.c ]; then
   check "core.wasm is the same from both builds" cmp build/wasm/core.wasm build/release/core.wasm
-  small() {
-    local size
-    size=$(gzip -n -9 -c build/wasm/core.wasm | wc -c)
-    echo "# core.wasm: $(wc -c <build/wasm/core.wasm) bytes, $size gzipped"
-    [ "$size" -le 24576 ]
-  }
-  check "core.wasm is at most 24 KB gzipped" small
 fi
 
 if [ -f labeler/package.json ]; then
