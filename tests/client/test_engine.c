@@ -28,7 +28,8 @@ static void test_edit_push_pull(void **state) {
     T_TEXT(t_str(page_view(&b)),
            "asc {id:x,imageId:i-x,fields:{description:sunset}}");
     T_TRUE(page_equals_server(&b));
-    page_pull(&a); // acks alone prove no history: the cursor waits for an answer that does
+    page_pull(
+        &a); // acks alone prove no history: the cursor waits for an answer that does
     T_TRUE(page_equals_server(&a));
     T_EQ(page_written(&b, DEL("x")), TM_WRITTEN_OK);
     T_TEXT(t_str(page_view(&b)), "asc");
