@@ -261,10 +261,14 @@ static tm_status dead_load(tm_engine *e, tm_span id, const tm_doc *doc) {
     return TM_OK;
 }
 
-static void offset_load(tm_engine *e, const tm_doc *doc) {
+static tm_status offset_load(tm_engine *e, const tm_doc *doc) {
+    bool ahead = tm_doc_has(doc, TM_WORD_AHEAD, TM_JSON_INT);
+    if (!ahead && !tm_doc_has(doc, TM_WORD_BEHIND, TM_JSON_INT))
+        return TM_E_CORRUPT;
     e->offset_known = true;
     e->offset_ms =
         tm_doc_number(doc, TM_WORD_AHEAD) - tm_doc_number(doc, TM_WORD_BEHIND);
+    return TM_OK;
 }
 
 static tm_status other_load(tm_engine *e, tm_place place, tm_span key,
@@ -276,7 +280,7 @@ static tm_status other_load(tm_engine *e, tm_place place, tm_span key,
     if (key_is(key, "writer/", &rest)) return writer_load(e, place, rest, &doc);
     if (key_is(key, "lacking/", &rest)) return lacking_load(e, rest, &doc);
     if (key_is(key, "dead/", &rest)) return dead_load(e, rest, &doc);
-    if (tm_text_is(key, "offset") && !e->started) offset_load(e, &doc);
+    if (tm_text_is(key, "offset") && !e->started) return offset_load(e, &doc);
     return TM_OK;
 }
 

@@ -188,8 +188,8 @@ static bool held(const char *browser) {
 }
 
 static void hold(page *p, const char *browser) {
-    T_TRUE(p->lock_count < COUNT(p->locks));
-    (void)snprintf(p->locks[p->lock_count++], 65, "%s", browser);
+    T_TRUE(p->lock_count < COUNT(p->locks) && strlen(browser) < sizeof p->locks[0]);
+    memcpy(p->locks[p->lock_count++], browser, strlen(browser) + 1);
 }
 
 static void adopt(page *p, const place *from) {
@@ -276,8 +276,8 @@ void page_release(page *p) {
 }
 
 static void word_take(char *to, size_t size, tm_span from) {
+    if (from.ptr == NULL) from = t_str("null");
     size_t len = from.len < size - 1 ? from.len : size - 1;
-    if (from.ptr == NULL) from = t_str("null"), len = 4;
     memcpy(to, from.ptr, len);
     to[len] = '\0';
 }

@@ -457,10 +457,16 @@ char *model_pull(model *m, tm_span query, uint32_t *http) {
     r.acked = number_of(q, "acked=", &there);
     const char *mark = strstr(q, "mark=");
     r.has_mark = mark != NULL;
-    if (mark != NULL) {
-        size_t len = strcspn(mark + 5, "&");
-        T_TRUE(len < sizeof r.mark);
-        memcpy(r.mark, mark + 5, len);
+    for (size_t i = 0; mark != NULL && mark[5] != '\0' && mark[5] != '&'; i++) {
+        char code[3] = {0};
+        T_TRUE(i + 1 < sizeof r.mark);
+        r.mark[i] = mark[5];
+        if (mark[5] == '%') {
+            memcpy(code, mark + 6, 2);
+            r.mark[i] = (char)strtoul(code, NULL, 16);
+            mark += 2;
+        }
+        mark++;
     }
     free(q);
     *http = 200;

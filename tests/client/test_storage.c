@@ -1,0 +1,430 @@
+// test_storage.c - what stands in storage is enough, whenever a page dies and whatever of
+// it is lost. DESIGN 1, 6.
+#include "client/host.h"
+
+#define ADD(id)                                                                    \
+    "{\"type\":\"ADD\",\"instanceId\":\"" id "\",\"imageId\":\"i-" id "\"}"
+#define SET(id, value)                                                             \
+    "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"" id                           \
+    "\",\"data\":{\"description\":\"" value "\"}}"
+#define DEL(id) "{\"type\":\"DELETE\",\"instanceId\":\"" id "\"}"
+
+typedef struct world {
+    model m;
+    storage sa, sb;
+    page a, b;
+    char kept[64][16]; // values whose edit returned ok
+    size_t count;
+} world;
+
+static world w;
+
+static void begin(void) {
+    memset(&w, 0, sizeof w);
+    model_init(&w.m);
+    w.a.manual = w.b.manual = true;
+    page_start(&w.b, &w.sb, &w.m, "b-b");
+}
+
+static void end(void) {
+    page_stop(&w.b);
+    storage_free(&w.sa);
+    storage_free(&w.sb);
+    model_free(&w.m);
+}
+
+static void edit(page *p, const char *text, const char *value) {
+    if (page_written(p, text) == TM_WRITTEN_OK) {
+        (void)snprintf(w.kept[w.count++], sizeof w.kept[0], "%s", value);
+    }
+}
+
+static void time_passes(uint64_t ms) {
+    w.m.wall_ms += ms;
+    page_advance(&w.a, ms);
+    page_advance(&w.b, ms);
+}
+
+// The life of a page, step by step. False: there is no such step.
+static bool step(size_t n) {
+    page *a = &w.a, *b = &w.b;
+    switch (n) {
+    case 0:
+        edit(a, ADD("x"), "i-x");
+        break;
+    case 1:
+        edit(a, SET("x", "one"), "one");
+        break;
+    case 2:
+        page_push(a, FAULT_NONE);
+        break;
+    case 3:
+        edit(a, SET("x", "two"), "two");
+        break;
+    case 4:
+        page_push(a, FAULT_RESPONSE); // accepted, and nobody here knows
+        break;
+    case 5:
+        page_pull(b);
+        edit(b, ADD("y"), "i-y");
+        edit(b, SET("x", "b1"), "b1");
+        page_push(b, FAULT_NONE);
+        break;
+    case 6:
+        page_pull(a);
+        break;
+    case 7:
+        T_OK(tm_engine_begin(a->engine));
+        T_OK(tm_engine_edit(a->engine, a->now, t_str(SET("y", "three")), NULL));
+        T_OK(tm_engine_edit(a->engine, a->now, t_str(ADD("z")), NULL));
+        T_OK(tm_engine_end(a->engine, a->now, true));
+        page_pump(a);
+        if (tm_engine_written(a->engine) == TM_WRITTEN_OK) {
+            (void)snprintf(w.kept[w.count++], 16, "three");
+            (void)snprintf(w.kept[w.count++], 16, "i-z");
+        }
+        break;
+    case 8:
+        w.m.accept_first = 1;
+        page_push(a, FAULT_NONE);
+        break;
+    case 9:
+        edit(a, SET("z", "four"), "four");
+        w.m.reject = 2;
+        page_push(a, FAULT_NONE); // one becomes a dead letter
+        break;
+    case 10: // the writer's numbers are used up: it gets another name
+        for (size_t i = 0; i < w.m.now.writer_count; i++) {
+            w.m.now.writers[i].version += 10;
+        }
+        edit(a, SET("z", "five"), "five");
+        page_push(a, FAULT_NONE);
+        page_push(a, FAULT_NONE);
+        break;
+    case 11:
+        time_passes(20000);
+        page_pull(a);
+        break;
+    case 12:
+        model_compact(&w.m);
+        edit(b, SET("z", "b2"), "b2");
+        page_pull(b);
+        page_push(b, FAULT_NONE);
+        page_push(b, FAULT_NONE);
+        page_pull(a);
+        break;
+    case 13:
+        edit(a, SET("z", "six"), "six");
+        break;
+    case 14:
+        page_push(a, FAULT_NONE);
+        page_pull(a);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+static bool in_log(const char *value) {
+    char quoted[32];
+    (void)snprintf(quoted, sizeof quoted, "\"%s\"", value);
+    for (size_t i = 0; i < w.m.now.op_count; i++) {
+        if (strstr(w.m.now.ops[i].raw, quoted) != NULL) return true;
+    }
+    tm_span dead;
+    T_OK(tm_engine_dead(w.a.engine, &dead));
+    for (size_t i = 0; i + strlen(quoted) <= dead.len; i++) {
+        if (memcmp(dead.ptr + i, quoted, strlen(quoted)) == 0) return true;
+    }
+    return false;
+}
+
+// A page starts from what is stored, and all meet.
+static void restart(void) {
+    w.sa.cut_at = 0;
+    page_start(&w.a, &w.sa, &w.m, "b-new");
+    for (size_t i = 0; i < 5; i++) {
+        time_passes(20000);
+        page_push(&w.a, FAULT_NONE);
+        page_pull(&w.a);
+        page_push(&w.b, FAULT_NONE);
+        page_pull(&w.b);
+    }
+    T_EQ(page_status(&w.a, "pending"), 0);
+    T_EQ(page_status(&w.a, "offered"), 0);
+    T_TRUE(page_equals_server(&w.a));
+    T_TRUE(page_equals_server(&w.b));
+}
+
+static void expect_kept(void) {
+    for (size_t i = 0; i < w.count; i++) {
+        if (in_log(w.kept[i])) continue;
+        print_error("# \"%s\" was kept and is lost\n", w.kept[i]);
+        T_TRUE(false);
+    }
+}
+
+static bool holds_entries(const place *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        if (strncmp(p->at[i].key, "op/", 3) == 0) return true;
+    }
+    return false;
+}
+
+// From the k-th call on storage takes nothing any more: as if the browser was killed
+// there, while the server went on hearing from the page (`lives`), or not.
+static size_t cut_at(size_t k, bool lives) {
+    begin();
+    w.sa.cut_at = k;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    for (size_t n = 0; step(n); n++) {
+        if (!lives && k > 0 && w.sa.calls >= k) break;
+    }
+    size_t calls = w.sa.calls;
+    page_stop(&w.a);
+    restart();
+    expect_kept();
+    time_passes(70000); // until no receipt is told any more
+    T_TRUE(!holds_entries(&w.sa.local));
+    T_TRUE(!holds_entries(&w.sa.disk));
+    page_stop(&w.a);
+    end();
+    return calls;
+}
+
+static void test_killed_between_any_two_calls(void **state) {
+    (void)state;
+    char name[48];
+    size_t calls = cut_at(0, true);
+    T_TRUE(calls > 30);
+    for (size_t k = 1; k <= calls; k++) {
+        for (int lives = 0; lives < 2; lives++) {
+            (void)snprintf(name, sizeof name, "call %zu of %zu%s", k, calls,
+                           lives ? ", still talking" : "");
+            t_row = name;
+            (void)cut_at(k, lives != 0);
+        }
+    }
+}
+
+// After each step the page dies, and one of the places is empty when the next one starts.
+static void test_either_place_may_be_lost(void **state) {
+    (void)state;
+    char name[48];
+    for (int lost = 0; lost < 2; lost++) {
+        for (size_t last = 0; last < 15; last++) {
+            (void)snprintf(name, sizeof name, "%s lost after step %zu",
+                           lost ? "disk" : "local", last);
+            t_row = name;
+            begin();
+            page_start(&w.a, &w.sa, &w.m, "b-a");
+            for (size_t n = 0; n <= last; n++) {
+                T_TRUE(step(n));
+            }
+            page_stop(&w.a);
+            place *p = lost ? &w.sa.disk : &w.sa.local;
+            while (p->count > 0) {
+                storage_del(p, p->at[0].key);
+            }
+            restart();
+            // A dead letter lives on disk alone.
+            if (lost == 0 || last < 9) expect_kept();
+            page_stop(&w.a);
+            end();
+        }
+    }
+}
+
+// Each record in turn cannot be read: cut off, not JSON, another kind of thing.
+static void test_any_record_may_be_damaged(void **state) {
+    (void)state;
+    static const char *const values[] = {
+        NULL, "", "{", "[]", "{\"version\":-1}", "{\"operations\":[{}]}"};
+    char name[160];
+    for (size_t last = 0; last < 15; last += 3) {
+        for (size_t k = 0, count = 1; k < count; k++) {
+            for (size_t v = 0; v < COUNT(values); v++) {
+                begin();
+                page_start(&w.a, &w.sa, &w.m, "b-a");
+                for (size_t n = 0; n <= last; n++) {
+                    T_TRUE(step(n));
+                }
+                page_stop(&w.a);
+                count = w.sa.disk.count + w.sa.local.count;
+                bool disk = k < w.sa.disk.count;
+                place *p = disk ? &w.sa.disk : &w.sa.local;
+                record *r = &p->at[disk ? k : k - w.sa.disk.count];
+                (void)snprintf(name, sizeof name, "step %zu, %s %s, %s", last,
+                               disk ? "disk" : "local", r->key,
+                               values[v] == NULL ? "truncated" : values[v]);
+                t_row = name;
+                if (values[v] == NULL) {
+                    r->value[r->len / 2] = '\0';
+                    r->len /= 2;
+                } else {
+                    storage_put(p, r->key, values[v]);
+                }
+                bool dead = strncmp(r->key, "dead/", 5) == 0;
+                bool twice = !disk && storage_get(&w.sa.disk, r->key) != NULL;
+                restart();
+                T_TRUE(w.a.damage > 0 || twice);
+                if (!dead) expect_kept(); // the other place has it
+                w.a.damage = 0;
+                page_stop(&w.a);
+                end();
+            }
+        }
+    }
+}
+
+// ---- transactions that are slow, or fail ------------------------------------------------
+
+static void test_what_fails_is_tried_again(void **state) {
+    (void)state;
+    begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    w.sa.disk_fails = true;
+    edit(&w.a, ADD("x"), "i-x");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    T_TRUE(storage_get(&w.sa.disk, "state") == NULL);
+    T_TRUE(holds_entries(&w.sa.local)); // forgotten only when disk says so
+    w.sa.disk_fails = false;
+    page_advance(&w.a, 120000);
+    T_TRUE(storage_get(&w.sa.disk, "state") != NULL);
+    page_advance(&w.a, 120000);
+    T_TRUE(!holds_entries(&w.sa.local));
+    T_EQ(w.a.receipts[TM_RECEIPT_ACCEPTED], 1);
+    page_stop(&w.a);
+    end();
+}
+
+static void test_one_transaction_at_a_time(void **state) {
+    (void)state;
+    begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    w.sa.held = true;
+    size_t before = w.sa.calls;
+    for (size_t i = 0; i < 20; i++) {
+        edit(&w.a, SET("x", "burst"), "burst");
+    }
+    page_push(&w.a, FAULT_NONE);
+    T_EQ(w.sa.calls - before, 20 + 1); // kept, each; and the writer's counter
+    page_release(&w.a);                // the first edit
+    page_pump(&w.a);
+    page_release(&w.a); // all the others, and what became of them
+    page_pump(&w.a);
+    T_TRUE(w.a.commit == NULL);
+    T_EQ(w.sa.calls - before, 20 + 1 + 2);
+    T_EQ(w.a.receipts[TM_RECEIPT_ACCEPTED], 20);
+    w.sa.held = false;
+    page_stop(&w.a);
+    end();
+}
+
+static void test_without_a_disk(void **state) {
+    (void)state;
+    begin();
+    w.sa.no_disk = true;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    for (size_t n = 0; n < 9; n++) {
+        T_TRUE(step(n));
+    }
+    T_EQ(w.sa.disk.count, 0);
+    page_stop(&w.a);
+    restart();
+    expect_kept();
+    T_TRUE(!holds_entries(&w.sa.local));
+    T_EQ(w.sa.disk.count, 0);
+    page_stop(&w.a);
+    end();
+}
+
+// Two tabs of one browser; the server is restored, one of them hears of it first.
+static void test_a_newer_generation_is_loaded(void **state) {
+    (void)state;
+    begin();
+    page c = {.manual = true, .seed = 9};
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    page_start(&c, &w.sa, &w.m, "b-c");
+    edit(&w.a, ADD("x"), "i-x");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    page_pull(&c);
+    model_backup(&w.m);
+    edit(&w.a, SET("x", "lost"), "lost");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    model_restore(&w.m);
+    edit(&w.b, SET("x", "b1"), "b1");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&c); // the snapshot of another history: a generation more
+    T_EQ(w.a.reloads, 0);
+    edit(&w.a, SET("x", "again"), "again");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    page_stop(&w.a);
+    w.count =
+        0; // what was lost and older need not be in the log, but must be shown
+    restart();
+    page_pull(&c);
+    T_TRUE(page_equals_server(&c));
+    T_TEXT(t_str(page_view(&c)), page_view(&w.a));
+    page_stop(&c);
+    page_stop(&w.a);
+    end();
+}
+
+// ---- what is written --------------------------------------------------------------------
+
+// Tails become a new base when they outweigh it.
+static void test_tails_are_folded(void **state) {
+    (void)state;
+    char big[4000], text[4400];
+    memset(big, 'v', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    t_row = "";
+    begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    size_t most = 0;
+    for (size_t i = 0; i < 60; i++) {
+        big[0] = (char)('a' + i % 26);
+        (void)snprintf(
+            text, sizeof text,
+            "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"x\",\"data\":{"
+            "\"description\":\"%s\"}}",
+            big);
+        T_OK(page_edit(&w.b, text));
+        page_push(&w.b, FAULT_NONE);
+        page_pull(&w.b);
+        page_pull(&w.a);
+        size_t tails = 0;
+        for (size_t k = 0; k < w.sa.disk.count; k++) {
+            tails += strncmp(w.sa.disk.at[k].key, "tail/", 5) == 0;
+        }
+        if (tails > most) most = tails;
+    }
+    T_TRUE(storage_get(&w.sa.disk, "base") != NULL);
+    T_TRUE(most > 10 && most < 25);
+    page_stop(&w.a);
+    restart();
+    page_stop(&w.a);
+    end();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_killed_between_any_two_calls),
+        cmocka_unit_test(test_either_place_may_be_lost),
+        cmocka_unit_test(test_any_record_may_be_damaged),
+        cmocka_unit_test(test_what_fails_is_tried_again),
+        cmocka_unit_test(test_one_transaction_at_a_time),
+        cmocka_unit_test(test_without_a_disk),
+        cmocka_unit_test(test_a_newer_generation_is_loaded),
+        cmocka_unit_test(test_tails_are_folded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
