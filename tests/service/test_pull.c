@@ -233,6 +233,7 @@ static void test_compacted(void **state) {
         restart(&r);
     }
     T_TEXT(t_str(rig_acks(rig_save(&r, "a", 7, 8)->json)), "dup:9 ok:11");
+    T_TEXT(t_str(rig_code(rig_get(&r, "/v1/lists/" RIG_LIST "?at=10"))), "trimmed");
     rig_answer *g = rig_get(&r, rig_format(OPS "?since=10&mark=%s", marks[10]));
     T_TEXT(t_str(rig_seqs(g->json)), "11");
     rig_close(&r);
@@ -295,6 +296,22 @@ static void test_floor_by_age(void **state) {
     rig_start(&r);
     log = rig_get(&r, "/v1/lists/" RIG_LIST "/log?limit=1");
     T_EQ(rig_int(log->json, "floor"), floor);
+    rig_close(&r);
+}
+
+// Where the log stood when is remembered coarsely, and well enough for ever.
+static void test_floor_in_the_long_run(void **state) {
+    (void)state;
+    rig_world r = {.config = {.floor_age_ms = 24000, .snapshot_ops = 100}};
+    rig_open(&r);
+    for (uint64_t v = 1; v <= 500; v++) {
+        rig_save(&r, "a", v, v);
+        rig_advance(&r, 500);
+    }
+    rig_answer *log = rig_get(&r, "/v1/lists/" RIG_LIST "/log?limit=1");
+    int64_t floor = rig_int(log->json, "floor");
+    T_TRUE(floor >= 500 - 2 * 24 - 100 - 10); // the last snapshot's, a hundred ago
+    T_TRUE(floor <= 500 - 2 * 24);
     rig_close(&r);
 }
 
@@ -631,14 +648,23 @@ static void test_reads_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cursors),      cmocka_unit_test(test_own_left_out),
-        cmocka_unit_test(test_acked_beyond), cmocka_unit_test(test_restored),
-        cmocka_unit_test(test_compacted),    cmocka_unit_test(test_hole),
-        cmocka_unit_test(test_floor_by_age), cmocka_unit_test(test_dear),
-        cmocka_unit_test(test_page_ops),     cmocka_unit_test(test_page_bytes),
-        cmocka_unit_test(test_long_poll),    cmocka_unit_test(test_never_written),
-        cmocka_unit_test(test_list_view),    cmocka_unit_test(test_log),
-        cmocka_unit_test(test_eviction),     cmocka_unit_test(test_reads_fail),
+        cmocka_unit_test(test_cursors),
+        cmocka_unit_test(test_own_left_out),
+        cmocka_unit_test(test_acked_beyond),
+        cmocka_unit_test(test_restored),
+        cmocka_unit_test(test_compacted),
+        cmocka_unit_test(test_hole),
+        cmocka_unit_test(test_floor_by_age),
+        cmocka_unit_test(test_floor_in_the_long_run),
+        cmocka_unit_test(test_dear),
+        cmocka_unit_test(test_page_ops),
+        cmocka_unit_test(test_page_bytes),
+        cmocka_unit_test(test_long_poll),
+        cmocka_unit_test(test_never_written),
+        cmocka_unit_test(test_list_view),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_reads_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,22 @@ static void test_stamps(void **state) {
     rig_close(&r);
 }
 
+// The asker leaves between the answer and its taking.
+static void test_cancelled_late(void **state) {
+    (void)state;
+    rig_world r = {.keep_effects = true};
+    rig_open(&r);
+    rig_answer *a = rig_save(&r, "b", 1, 1), *b = rig_save(&r, "b", 2, 2);
+    tm_service_cancel(r.service, a->ticket);
+    tm_service_cancel(r.service, a->ticket); // no harm
+    tm_service_cancel(r.service, 0);
+    r.keep_effects = false;
+    rig_take(&r);
+    T_TRUE(!a->done && b->done);
+    tm_service_cancel(r.service, b->ticket);
+    rig_close(&r);
+}
+
 // Many versions later an operation is known no more by memory, but by the log.
 static void test_fork_searches_the_log(void **state) {
     (void)state;
@@ -172,6 +188,13 @@ static void test_fork_searches_the_log(void **state) {
     for (uint64_t v = 1; v <= 300; v += 50) {
         rig_save(&r, "b", v, v + 49);
     }
+    const char *bad = BODY("{" WHO("c-1", "c", 1) ",\"type\":\"ADD\"}");
+    rig_post(&r, RIG_LIST, bad);
+    for (uint64_t v = 2; v <= 120; v++) {
+        rig_save(&r, "c", v, v);
+    }
+    T_TEXT(t_str(rig_acks(rig_post(&r, RIG_LIST, bad)->json)),
+           "rej:bad-instanceId");
     int64_t searches = rig_metric(&r, "searches_total");
     T_TEXT(t_str(rig_acks(rig_save(&r, "b", 201, 201)->json)), "dup:201");
     T_EQ(rig_metric(&r, "searches_total"), searches); // remembered
@@ -737,6 +760,7 @@ int main(void) {
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_splices),
         cmocka_unit_test(test_stamps),
+        cmocka_unit_test(test_cancelled_late),
         cmocka_unit_test(test_fork_searches_the_log),
         cmocka_unit_test(test_nothing_before_durable),
         cmocka_unit_test(test_joined),

@@ -246,6 +246,34 @@ static void test_held(void **state) {
     rig_close(&r);
 }
 
+// A SUBSCRIBE in the middle of another's backlog: only the last is answered.
+static void test_subscribe_again(void **state) {
+    (void)state;
+    rig_world r = {0};
+    slow_world(&r);
+    for (uint64_t v = 1; v <= 300; v += 50) {
+        rig_save(&r, "b", v, v + 49);
+    }
+    rig_conn *a = rig_connect(&r);
+    slow_hold(r.store, SLOW_READ);
+    rig_send(a, subscribe_from(100, ""));
+    rig_save(&r, "b", 301, 301);
+    rig_send(a, subscribe_from(150, ""));
+    rig_save(&r, "b", 302, 302);
+    slow_hold(r.store, 0);
+    slow_release(r.store, 9);
+    rig_run(&r);
+    json_t *f = rig_expect(a, "SUBSCRIBED");
+    T_EQ(rig_int(f, "version"), 150);
+    follower fa = {.cursor = 150, .listening = true};
+    follow_all(&fa, a);
+    T_EQ(fa.cursor, 302);
+    for (size_t i = 1; i < a->count; i++) {
+        T_TEXT(t_str(rig_text(a->frames[i], "type")), "OPERATIONS");
+    }
+    rig_close(&r);
+}
+
 // More than may be held: BEHIND, with the acks all the same, and a SUBSCRIBE mends it.
 static void test_held_too_long(void **state) {
     (void)state;
@@ -390,7 +418,9 @@ static void test_behind(void **state) {
     // It drains a little: still alive. Then nothing for 30 s.
     rig_advance(&r, 29000);
     tm_service_queued(r.service, r.now, slow->conn, 4000);
-    rig_advance(&r, 29000);
+    rig_advance(&r, 20000);
+    tm_service_queued(r.service, r.now, slow->conn, 4100); // more is no progress
+    rig_advance(&r, 9000);
     T_EQ(slow->closed, 0);
     rig_advance(&r, 1000);
     T_EQ(slow->closed, 1013);
@@ -741,6 +771,7 @@ int main(void) {
         cmocka_unit_test(test_large_snapshot),
         cmocka_unit_test(test_snapshot_and_news),
         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_subscribe_again),
         cmocka_unit_test(test_held_too_long),
         cmocka_unit_test(test_saved),
         cmocka_unit_test(test_acked_beyond),
