@@ -219,8 +219,8 @@ static void test_sizes(void **state) {
     for (int over = 0; over < 2; over++) {
         char tail[200];
         int more =
-            sprintf(tail, "\",\"timestamp\":1,\"browserId\":\"s\",\"version\":%d}",
-                    over + 1);
+            sprintf(tail, "\",\"timestamp\":%d,\"browserId\":\"s\",\"version\":%d}",
+                    over + 1, over + 1);
         int seq = (int)strlen(",\"seq\":101");
         int at = sprintf(body, "{" USER ",\"operations\":[");
         int op = sprintf(body + at, "{\"id\":\"s-%d\",\"type\":\"PAINT\",\"x\":\"",
