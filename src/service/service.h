@@ -5,7 +5,9 @@
 // and takes effects out until there are none: answer this request, send this frame to
 // that connection, close it. Nothing is ever called back. The store is the one
 // collaborator that completes later; the host runs tm_store_poll, whose completions come
-// back in here, and takes effects again after it.
+// back in here, and takes effects again after it. A completion brings no time with it:
+// what is decided and said then has the time that was told last, so the host calls
+// tm_service_tick before it polls.
 //
 // Nothing undurable is ever shown: acks and pushes leave when the append has completed.
 //
