@@ -29,6 +29,7 @@ test:
 	@scripts/test.sh
 
 bench: build
+	@scripts/build.sh release:bench
 	@cd build/release && for bench in bench_*; do echo "== $$bench"; ./$$bench || exit; done
 
 layers:

@@ -5,9 +5,7 @@
 # src/cmd/assets.
 file(GLOB_RECURSE asset_files CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/labeler/dist/* ${CMAKE_SOURCE_DIR}/src/cmd/assets/*)
-if(TARGET core-wasm)
-    list(APPEND asset_files ${TM_WASM})
-endif()
+list(APPEND asset_files ${TM_WASM})
 
 set(assets_c ${CMAKE_BINARY_DIR}/assets/assets.c)
 add_custom_command(

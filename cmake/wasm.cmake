@@ -15,8 +15,6 @@ find_program(TM_WASM_LD wasm-ld-14 REQUIRED)
 set(TM_WASM ${CMAKE_BINARY_DIR}/core.wasm)
 file(GLOB wasm_sources CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/src/core/*.c ${CMAKE_SOURCE_DIR}/src/client/*.c)
-file(GLOB wasm_headers CONFIGURE_DEPENDS
-     ${CMAKE_SOURCE_DIR}/src/core/*.h ${CMAKE_SOURCE_DIR}/src/client/*.h)
 
 set(wasm_objects)
 foreach(source IN LISTS wasm_sources)
@@ -55,6 +53,4 @@ add_custom_command(
     COMMENT "core.wasm"
     VERBATIM)
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/src/client/wasm.c)
-    add_custom_target(core-wasm ALL DEPENDS ${TM_WASM})
-endif()
+add_custom_target(core-wasm ALL DEPENDS ${TM_WASM})

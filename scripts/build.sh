@@ -22,7 +22,6 @@ preset() { # NAME TARGET
 
 # The labeler and the npm package under it, if a file of them or core.wasm has changed.
 page() {
-  [ -f labeler/package.json ] || return 0
   local stamp=build/page.stamp key
   key=$(find web labeler package-lock.json -type f \
     -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' \

@@ -41,24 +41,17 @@ nothing_left() {
 }
 check "the second build has nothing to do" nothing_left
 
-if [ -f src/client/wasm.c ]; then
-  check "core.wasm is the same from both builds" cmp build/wasm/core.wasm build/release/core.wasm
-fi
+check "core.wasm is the same from both builds" cmp build/wasm/core.wasm build/release/core.wasm
+check "the page is embedded" grep -q '"/index.html", "text/html' build/release/assets/assets.c
 
-if [ -f labeler/package.json ]; then
-  check "the page is embedded" grep -q '"/index.html", "text/html' build/release/assets/assets.c
-fi
-
-if [ -f src/cmd/main.c ]; then
-  elf() { readelf -Wa build/release/tidemark; }
-  check "position independent" grep -qE 'Type: +DYN' <(elf)
-  check "relocations read-only" grep -q 'GNU_RELRO' <(elf)
-  check "symbols bound at start" grep -qE 'BIND_NOW|Flags: .*NOW' <(elf)
-  check "no executable stack" grep -qE 'GNU_STACK .* RW ' <(elf)
-  check "stack protector" grep -q '__stack_chk_fail' <(elf)
-  check "checked libc calls" grep -qE '__[a-z]+_chk' <(elf)
-  check "no run path" bash -c '! readelf -d build/release/tidemark | grep -qE "R(UN)?PATH"'
-  no_path() { ! strings -a build/release/tidemark | grep -F "$PWD/"; }
-  check "no path of the build in it" no_path
-fi
+elf() { readelf -Wa build/release/tidemark; }
+check "position independent" grep -qE 'Type: +DYN' <(elf)
+check "relocations read-only" grep -q 'GNU_RELRO' <(elf)
+check "symbols bound at start" grep -qE 'BIND_NOW|Flags: .*NOW' <(elf)
+check "no executable stack" grep -qE 'GNU_STACK .* RW ' <(elf)
+check "stack protector" grep -q '__stack_chk_fail' <(elf)
+check "checked libc calls" grep -qE '__[a-z]+_chk' <(elf)
+check "no run path" bash -c '! readelf -d build/release/tidemark | grep -qE "R(UN)?PATH"'
+no_path() { ! strings -a build/release/tidemark | grep -F "$PWD/"; }
+check "no path of the build in it" no_path
 exit $bad
