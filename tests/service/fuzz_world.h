@@ -57,7 +57,7 @@ static inline void fuzz_run(fuzz_world *w) {
         }
         if (!any) return;
     }
-    TM_ASSERT(!"it comes to rest");
+    tm_panic(__FILE__, __LINE__, "it does not come to rest");
 }
 
 static inline void fuzz_stop(fuzz_world *w) {
