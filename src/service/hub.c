@@ -297,6 +297,18 @@ void tm_hub_seen(tm_conn *conn, tm_span list, tm_ledger *ledger, uint64_t versio
 
 // ---- DIGEST -------------------------------------------------------------------------
 
+static tm_frame *digest_frame(const tm_ledger *ledger) {
+    uint8_t hex[32];
+    tm_digest_hex(tm_list_digest(ledger->list), hex);
+    tm_buf *out = tm_answer_begin(ledger->service);
+    tm_put_frame(out, "DIGEST", ledger->key.list);
+    tm_put_number(out, "version", ledger->head);
+    tm_put_number(out, "format", TM_STATE_FORMAT);
+    tm_put_text(out, "digest", (tm_span){hex, sizeof hex});
+    tm_buf_byte(out, '}');
+    return tm_answer_frame(ledger->service);
+}
+
 static void digest_tell(tm_ledger *ledger) {
     tm_service *service = ledger->service;
     tm_frame *frame = NULL;
@@ -304,18 +316,8 @@ static void digest_tell(tm_ledger *ledger) {
     for (tm_sub *sub = ledger->subs; sub != NULL; sub = sub->next) {
         if (sub->state != TM_SUB_LIVE || sub->digested == ledger->head) continue;
         if (tm_conn_slow(sub->conn)) continue; // it has other worries
-        if (frame == NULL) {
-            uint8_t hex[32];
-            tm_digest_hex(tm_list_digest(ledger->list), hex);
-            tm_buf *out = tm_answer_begin(service);
-            tm_put_frame(out, "DIGEST", ledger->key.list);
-            tm_put_number(out, "version", ledger->head);
-            tm_put_number(out, "format", TM_STATE_FORMAT);
-            tm_put_text(out, "digest", (tm_span){hex, sizeof hex});
-            tm_buf_byte(out, '}');
-            frame = tm_answer_frame(service);
-            if (frame == NULL) return; // the next change brings another
-        }
+        if (frame == NULL) frame = digest_frame(ledger);
+        if (frame == NULL) return; // the next change brings another
         sub->digested = ledger->head;
         service->counts.digests++;
         tm_conn_send(sub->conn, tm_frame_keep(frame));
