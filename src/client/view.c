@@ -315,16 +315,14 @@ void tm_view_flush(tm_engine *e) {
         moved = shown;
         count++;
     }
-    if (count > 0) {
+    if (count > 0 && order_renew(view, moved, count)) {
         view->order_changed = true;
-        if (!order_renew(view, moved, count)) {
-            // Without room nothing is ordered; the next flush begins anew.
-            for (tm_shown *shown = moved; shown != NULL;
-                 shown = shown->next_touched) {
-                shown->live = false;
-            }
-            view->all_touched = true;
+    } else if (count > 0) {
+        // Without room nothing is ordered; the next flush begins anew.
+        for (tm_shown *shown = moved; shown != NULL; shown = shown->next_touched) {
+            shown->live = false;
         }
+        view->all_touched = true;
     }
     bool desc = tm_view_sort(e).len == 4;
     if (desc != view->desc) view->order_changed = true;

@@ -1,169 +1,6 @@
 // test_storage.c - what stands in storage is enough, whenever a page dies and whatever of
 // it is lost. DESIGN 1, 6.
-#include "client/host.h"
-
-#define ADD(id)                                                                    \
-    "{\"type\":\"ADD\",\"instanceId\":\"" id "\",\"imageId\":\"i-" id "\"}"
-#define SET(id, value)                                                             \
-    "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"" id                           \
-    "\",\"data\":{\"description\":\"" value "\"}}"
-#define DEL(id) "{\"type\":\"DELETE\",\"instanceId\":\"" id "\"}"
-
-typedef struct world {
-    model m;
-    storage sa, sb;
-    page a, b;
-    char kept[64][16]; // values whose edit returned ok
-    size_t count;
-} world;
-
-static world w;
-
-static void begin(void) {
-    memset(&w, 0, sizeof w);
-    model_init(&w.m);
-    w.a.manual = w.b.manual = true;
-    page_start(&w.b, &w.sb, &w.m, "b-b");
-}
-
-static void end(void) {
-    page_stop(&w.b);
-    storage_free(&w.sa);
-    storage_free(&w.sb);
-    model_free(&w.m);
-}
-
-static void edit(page *p, const char *text, const char *value) {
-    if (page_written(p, text) == TM_WRITTEN_OK) {
-        (void)snprintf(w.kept[w.count++], sizeof w.kept[0], "%s", value);
-    }
-}
-
-static void time_passes(uint64_t ms) {
-    w.m.wall_ms += ms;
-    page_advance(&w.a, ms);
-    page_advance(&w.b, ms);
-}
-
-// The life of a page, step by step. False: there is no such step.
-static bool step(size_t n) {
-    page *a = &w.a, *b = &w.b;
-    switch (n) {
-    case 0:
-        edit(a, ADD("x"), "i-x");
-        break;
-    case 1:
-        edit(a, SET("x", "one"), "one");
-        break;
-    case 2:
-        page_push(a, FAULT_NONE);
-        break;
-    case 3:
-        edit(a, SET("x", "two"), "two");
-        break;
-    case 4:
-        page_push(a, FAULT_RESPONSE); // accepted, and nobody here knows
-        break;
-    case 5:
-        page_pull(b);
-        edit(b, ADD("y"), "i-y");
-        edit(b, SET("x", "b1"), "b1");
-        page_push(b, FAULT_NONE);
-        break;
-    case 6:
-        page_pull(a);
-        break;
-    case 7:
-        T_OK(tm_engine_begin(a->engine));
-        T_OK(tm_engine_edit(a->engine, a->now, t_str(SET("y", "three")), NULL));
-        T_OK(tm_engine_edit(a->engine, a->now, t_str(ADD("z")), NULL));
-        T_OK(tm_engine_end(a->engine, a->now, true));
-        page_pump(a);
-        if (tm_engine_written(a->engine) == TM_WRITTEN_OK) {
-            (void)snprintf(w.kept[w.count++], 16, "three");
-            (void)snprintf(w.kept[w.count++], 16, "i-z");
-        }
-        break;
-    case 8:
-        w.m.accept_first = 1;
-        page_push(a, FAULT_NONE);
-        break;
-    case 9:
-        edit(a, SET("z", "four"), "four");
-        w.m.reject = 2;
-        page_push(a, FAULT_NONE); // one becomes a dead letter
-        break;
-    case 10: // the writer's numbers are used up: it gets another name
-        for (size_t i = 0; i < w.m.now.writer_count; i++) {
-            w.m.now.writers[i].version += 10;
-        }
-        edit(a, SET("z", "five"), "five");
-        page_push(a, FAULT_NONE);
-        page_push(a, FAULT_NONE);
-        break;
-    case 11:
-        time_passes(20000);
-        page_pull(a);
-        break;
-    case 12:
-        model_compact(&w.m);
-        edit(b, SET("z", "b2"), "b2");
-        page_pull(b);
-        page_push(b, FAULT_NONE);
-        page_push(b, FAULT_NONE);
-        page_pull(a);
-        break;
-    case 13:
-        edit(a, SET("z", "six"), "six");
-        break;
-    case 14:
-        page_push(a, FAULT_NONE);
-        page_pull(a);
-        break;
-    default:
-        return false;
-    }
-    return true;
-}
-
-static bool in_log(const char *value) {
-    char quoted[32];
-    (void)snprintf(quoted, sizeof quoted, "\"%s\"", value);
-    for (size_t i = 0; i < w.m.now.op_count; i++) {
-        if (strstr(w.m.now.ops[i].raw, quoted) != NULL) return true;
-    }
-    tm_span dead;
-    T_OK(tm_engine_dead(w.a.engine, &dead));
-    for (size_t i = 0; i + strlen(quoted) <= dead.len; i++) {
-        if (memcmp(dead.ptr + i, quoted, strlen(quoted)) == 0) return true;
-    }
-    return false;
-}
-
-// A page starts from what is stored, and all meet.
-static void restart(void) {
-    w.sa.cut_at = 0;
-    page_start(&w.a, &w.sa, &w.m, "b-new");
-    for (size_t i = 0; i < 5; i++) {
-        time_passes(20000);
-        page_push(&w.a, FAULT_NONE);
-        page_pull(&w.a);
-        page_push(&w.b, FAULT_NONE);
-        page_pull(&w.b);
-    }
-    T_EQ(page_status(&w.a, "pending"), 0);
-    T_EQ(page_status(&w.a, "offered"), 0);
-    T_TRUE(page_equals_server(&w.a));
-    T_TRUE(page_equals_server(&w.b));
-}
-
-static void expect_kept(void) {
-    for (size_t i = 0; i < w.count; i++) {
-        if (in_log(w.kept[i])) continue;
-        print_error("# \"%s\" was kept and is lost\n", w.kept[i]);
-        T_TRUE(false);
-    }
-}
+#include "client/life.h"
 
 static bool holds_entries(const place *p) {
     for (size_t i = 0; i < p->count; i++) {
@@ -175,21 +12,21 @@ static bool holds_entries(const place *p) {
 // From the k-th call on storage takes nothing any more: as if the browser was killed
 // there, while the server went on hearing from the page (`lives`), or not.
 static size_t cut_at(size_t k, bool lives) {
-    begin();
+    life_begin();
     w.sa.cut_at = k;
     page_start(&w.a, &w.sa, &w.m, "b-a");
-    for (size_t n = 0; step(n); n++) {
+    for (size_t n = 0; life_step(n); n++) {
         if (!lives && k > 0 && w.sa.calls >= k) break;
     }
     size_t calls = w.sa.calls;
     page_stop(&w.a);
-    restart();
-    expect_kept();
-    time_passes(70000); // until no receipt is told any more
+    life_restart();
+    life_expect_kept();
+    life_time(70000); // until no receipt is told any more
     T_TRUE(!holds_entries(&w.sa.local));
     T_TRUE(!holds_entries(&w.sa.disk));
     page_stop(&w.a);
-    end();
+    life_end();
     return calls;
 }
 
@@ -213,25 +50,25 @@ static void test_either_place_may_be_lost(void **state) {
     (void)state;
     char name[48];
     for (int lost = 0; lost < 2; lost++) {
-        for (size_t last = 0; last < 15; last++) {
+        for (size_t last = 0; last < LIFE_STEPS; last++) {
             (void)snprintf(name, sizeof name, "%s lost after step %zu",
                            lost ? "disk" : "local", last);
             t_row = name;
-            begin();
+            life_begin();
             page_start(&w.a, &w.sa, &w.m, "b-a");
             for (size_t n = 0; n <= last; n++) {
-                T_TRUE(step(n));
+                T_TRUE(life_step(n));
             }
             page_stop(&w.a);
             place *p = lost ? &w.sa.disk : &w.sa.local;
             while (p->count > 0) {
                 storage_del(p, p->at[0].key);
             }
-            restart();
+            life_restart();
             // A dead letter lives on disk alone.
-            if (lost == 0 || last < 9) expect_kept();
+            if (lost == 0 || last < 9) life_expect_kept();
             page_stop(&w.a);
-            end();
+            life_end();
         }
     }
 }
@@ -242,13 +79,13 @@ static void test_any_record_may_be_damaged(void **state) {
     static const char *const values[] = {
         NULL, "", "{", "[]", "{\"version\":-1}", "{\"operations\":[{}]}"};
     char name[160];
-    for (size_t last = 0; last < 15; last += 3) {
+    for (size_t last = 0; last < LIFE_STEPS; last += 3) {
         for (size_t k = 0, count = 1; k < count; k++) {
             for (size_t v = 0; v < COUNT(values); v++) {
-                begin();
+                life_begin();
                 page_start(&w.a, &w.sa, &w.m, "b-a");
                 for (size_t n = 0; n <= last; n++) {
-                    T_TRUE(step(n));
+                    T_TRUE(life_step(n));
                 }
                 page_stop(&w.a);
                 count = w.sa.disk.count + w.sa.local.count;
@@ -267,12 +104,12 @@ static void test_any_record_may_be_damaged(void **state) {
                 }
                 bool dead = strncmp(r->key, "dead/", 5) == 0;
                 bool twice = !disk && storage_get(&w.sa.disk, r->key) != NULL;
-                restart();
+                life_restart();
                 T_TRUE(w.a.damage > 0 || twice);
-                if (!dead) expect_kept(); // the other place has it
+                if (!dead) life_expect_kept(); // the other place has it
                 w.a.damage = 0;
                 page_stop(&w.a);
-                end();
+                life_end();
             }
         }
     }
@@ -282,10 +119,10 @@ static void test_any_record_may_be_damaged(void **state) {
 
 static void test_what_fails_is_tried_again(void **state) {
     (void)state;
-    begin();
+    life_begin();
     page_start(&w.a, &w.sa, &w.m, "b-a");
     w.sa.disk_fails = true;
-    edit(&w.a, ADD("x"), "i-x");
+    life_edit(&w.a, ADD("x"), "i-x");
     page_push(&w.a, FAULT_NONE);
     page_pull(&w.a);
     T_TRUE(storage_get(&w.sa.disk, "state") == NULL);
@@ -297,17 +134,17 @@ static void test_what_fails_is_tried_again(void **state) {
     T_TRUE(!holds_entries(&w.sa.local));
     T_EQ(w.a.receipts[TM_RECEIPT_ACCEPTED], 1);
     page_stop(&w.a);
-    end();
+    life_end();
 }
 
 static void test_one_transaction_at_a_time(void **state) {
     (void)state;
-    begin();
+    life_begin();
     page_start(&w.a, &w.sa, &w.m, "b-a");
     w.sa.held = true;
     size_t before = w.sa.calls;
     for (size_t i = 0; i < 20; i++) {
-        edit(&w.a, SET("x", "burst"), "burst");
+        life_edit(&w.a, SET("x", "burst"), "burst");
     }
     page_push(&w.a, FAULT_NONE);
     T_EQ(w.sa.calls - before, 20 + 1); // kept, each; and the writer's counter
@@ -320,48 +157,48 @@ static void test_one_transaction_at_a_time(void **state) {
     T_EQ(w.a.receipts[TM_RECEIPT_ACCEPTED], 20);
     w.sa.held = false;
     page_stop(&w.a);
-    end();
+    life_end();
 }
 
 static void test_without_a_disk(void **state) {
     (void)state;
-    begin();
+    life_begin();
     w.sa.no_disk = true;
     page_start(&w.a, &w.sa, &w.m, "b-a");
     for (size_t n = 0; n < 9; n++) {
-        T_TRUE(step(n));
+        T_TRUE(life_step(n));
     }
     T_EQ(w.sa.disk.count, 0);
     page_stop(&w.a);
-    restart();
-    expect_kept();
+    life_restart();
+    life_expect_kept();
     T_TRUE(!holds_entries(&w.sa.local));
     T_EQ(w.sa.disk.count, 0);
     page_stop(&w.a);
-    end();
+    life_end();
 }
 
 // Two tabs of one browser; the server is restored, one of them hears of it first.
 static void test_a_newer_generation_is_loaded(void **state) {
     (void)state;
-    begin();
+    life_begin();
     page c = {.manual = true, .seed = 9};
     page_start(&w.a, &w.sa, &w.m, "b-a");
     page_start(&c, &w.sa, &w.m, "b-c");
-    edit(&w.a, ADD("x"), "i-x");
+    life_edit(&w.a, ADD("x"), "i-x");
     page_push(&w.a, FAULT_NONE);
     page_pull(&w.a);
     page_pull(&c);
     model_backup(&w.m);
-    edit(&w.a, SET("x", "lost"), "lost");
+    life_edit(&w.a, SET("x", "lost"), "lost");
     page_push(&w.a, FAULT_NONE);
     page_pull(&w.a);
     model_restore(&w.m);
-    edit(&w.b, SET("x", "b1"), "b1");
+    life_edit(&w.b, SET("x", "b1"), "b1");
     page_push(&w.b, FAULT_NONE);
     page_pull(&c); // the snapshot of another history: a generation more
     T_EQ(w.a.reloads, 0);
-    edit(&w.a, SET("x", "again"), "again");
+    life_edit(&w.a, SET("x", "again"), "again");
     page_push(&w.a, FAULT_NONE);
     page_pull(&w.a);
     page_push(&w.a, FAULT_NONE);
@@ -369,13 +206,13 @@ static void test_a_newer_generation_is_loaded(void **state) {
     page_stop(&w.a);
     w.count =
         0; // what was lost and older need not be in the log, but must be shown
-    restart();
+    life_restart();
     page_pull(&c);
     T_TRUE(page_equals_server(&c));
     T_TEXT(t_str(page_view(&c)), page_view(&w.a));
     page_stop(&c);
     page_stop(&w.a);
-    end();
+    life_end();
 }
 
 // ---- what is written --------------------------------------------------------------------
@@ -387,7 +224,7 @@ static void test_tails_are_folded(void **state) {
     memset(big, 'v', sizeof big - 1);
     big[sizeof big - 1] = '\0';
     t_row = "";
-    begin();
+    life_begin();
     page_start(&w.a, &w.sa, &w.m, "b-a");
     size_t most = 0;
     for (size_t i = 0; i < 60; i++) {
@@ -410,9 +247,9 @@ static void test_tails_are_folded(void **state) {
     T_TRUE(storage_get(&w.sa.disk, "base") != NULL);
     T_TRUE(most > 10 && most < 25);
     page_stop(&w.a);
-    restart();
+    life_restart();
     page_stop(&w.a);
-    end();
+    life_end();
 }
 
 int main(void) {
