@@ -237,6 +237,8 @@ static void on_prepare(uv_prepare_t *prepare) {
 
 static void on_wake(uv_async_t *wake) {
     tm_server *server = wake->data;
+    // A completion brings no time with it, and the last one told is older than the commit.
+    tm_service_tick(server->service, tm_server_now(server));
     (void)tm_store_poll(server->store);
 }
 

@@ -15,6 +15,7 @@
 #define WAIT_S 10
 
 size_t daemon_fail_at;
+void (*daemon_store_change)(tm_store *store);
 
 static void random_fill(void *context, uint8_t *to, size_t len) {
     static uint8_t next = 1;
@@ -34,6 +35,7 @@ void daemon_start(daemon *of, const tm_server_config *options) {
     of->memory.fail_at = daemon_fail_at;
     of->alloc = t_alloc(&of->memory);
     T_OK(tm_memory_open(&of->alloc, &of->store));
+    if (daemon_store_change != NULL) daemon_store_change(of->store);
     tm_service_config service = {
         .alloc = &of->alloc, .store = of->store, .random = random_fill};
     T_OK(tm_service_new(&service, &of->service));

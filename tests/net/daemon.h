@@ -27,6 +27,10 @@ typedef struct daemon {
 // 0 = none.
 extern size_t daemon_fail_at;
 
+// What is done to the stores of daemons started from now on, before anybody asks them;
+// NULL = nothing.
+extern void (*daemon_store_change)(tm_store *store);
+
 // daemon_start - `options` may be NULL; user, port and parts are its own.
 void daemon_start(daemon *of, const tm_server_config *options);
 
