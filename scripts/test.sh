@@ -36,6 +36,7 @@ run "headers" tap tests/headers.sh
 run "runner" tap tests/runner/run.sh
 
 run "build" tap tests/build.sh
+run "manual" tap tests/manual.sh
 run "C, release" ctest ctests release
 run "core.wasm" tap node tests/wasm/module.mjs
 run "golden" closing golden
