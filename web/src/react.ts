@@ -6,9 +6,12 @@ import type { Id, Item, List, Readable, Receipt } from "./types.js";
 export const useReadable = <T>(readable: Readable<T>): T =>
   useSyncExternalStore(readable.subscribe, readable.snapshot, readable.snapshot);
 
-/** The items in display order. */
-export const useList = <F extends string>(list: List<F>): readonly Item<F>[] =>
+/** The items in display order; renders again when any of them has changed. */
+export const useItems = <F extends string>(list: List<F>): readonly Item<F>[] =>
   useReadable(list.items);
+
+/** Their ids alone: renders again when one comes, goes or moves, not when a field changes. */
+export const useIds = <F extends string>(list: List<F>): readonly Id[] => useReadable(list.ids);
 
 /** One item; renders again only when that one has changed. */
 export const useItem = <F extends string>(list: List<F>, id: Id): Item<F> | undefined =>

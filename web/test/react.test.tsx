@@ -4,7 +4,7 @@ import { act, memo, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, test } from "vitest";
-import { useDraft, useItem, useList, useReadable, useReceipt } from "../src/react.js";
+import { useDraft, useIds, useItem, useItems, useReadable, useReceipt } from "../src/react.js";
 import type { List } from "../src/index.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, type Fields } from "./fakes.js";
 
@@ -27,22 +27,26 @@ const Row = memo(function Row({ list, id }: { list: List<Fields>; id: string }) 
   );
 });
 
-function Page({ list }: { list: List<Fields> }) {
-  const ids = useReadable(list.ids);
-  const { pending } = useReadable(list.status);
+function Rows({ list }: { list: List<Fields> }) {
+  renders.set("ids", (renders.get("ids") ?? 0) + 1);
   return (
-    <section>
-      <p>{pending}</p>
-      <ul>
-        {ids.map((id) => (
-          <Row key={id} list={list} id={id} />
-        ))}
-      </ul>
-    </section>
+    <ul>
+      {useIds(list).map((id) => (
+        <Row key={id} list={list} id={id} />
+      ))}
+    </ul>
   );
 }
+const Pending = ({ list }: { list: List<Fields> }) => <p>{useReadable(list.status).pending}</p>;
 
-const Count = ({ list }: { list: List<Fields> }) => <b>{useList(list).length}</b>;
+const Page = ({ list }: { list: List<Fields> }) => (
+  <section>
+    <Pending list={list} />
+    <Rows list={list} />
+  </section>
+);
+
+const Count = ({ list }: { list: List<Fields> }) => <b>{useItems(list).length}</b>;
 
 let current: Tab | undefined;
 async function mounted(): Promise<{
@@ -90,6 +94,31 @@ test("one edit renders one row", async () => {
   await act(async () => void tab.list.update(b, { photoNumber: "1" }));
   expect(renders.get(a)).toBe(before.get(a));
   expect(renders.get(b)).toBeGreaterThan(before.get(b)!);
+  expect(renders.get("ids")).toBe(before.get("ids"));
+  await act(async () => void tab.list.setSort("desc")); // it moves; nothing in it changes
+  expect(renders.get(a)).toBe(before.get(a));
+  expect(renders.get("ids")).toBeGreaterThan(before.get("ids")!);
+});
+
+test("what another browser writes renders the one row that it changes", async () => {
+  const server = new FakeServer(new FakeClock());
+  const tab = (current = await Tab.open(new FakeBrowser(), server));
+  const root = createRoot(document.body.appendChild(document.createElement("main")));
+  const ids: string[] = [];
+  await act(async () => {
+    root.render(<Page list={tab.list} />);
+    for (let i = 0; i < 30; i++) ids.push(tab.list.add(`p${i}`).id);
+  });
+  await act(async () => server.clock.advance(100_000)); // accepted, and told so
+  const before = new Map(renders);
+  await act(async () => {
+    server.write({ type: "UPDATE_METADATA", instanceId: ids[7], data: { description: "theirs" } });
+    await server.clock.advance(1000);
+  });
+  expect(tab.field(ids[7]!, "description")).toBe("theirs");
+  const rendered = [...renders].filter(([id, count]) => count !== before.get(id));
+  expect(rendered.map(([id]) => id)).toEqual([ids[7]]);
+  await act(async () => root.unmount());
 });
 
 test("the draft binding: typed, written after a pause, shown when it comes from elsewhere", async () => {
