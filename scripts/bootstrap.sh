@@ -152,7 +152,7 @@ fi
 # ---- what npm brings ----------------------------------------------------------------
 
 if [ -f package-lock.json ]; then
-  key=$(cat package-lock.json package.json ./*/package.json tests/*/package.json \
+  key=$(cat package-lock.json package.json {.,docs,examples,tests}/*/package.json \
     2>/dev/null | sha256sum | cut -c1-64)
   stamp=node_modules/.tidemark
   if [ ! -f node_modules/.package-lock.json ] || [ "$(cat $stamp 2>/dev/null)" != "$key" ]; then
