@@ -28,11 +28,26 @@ const tm_sqlite_tuning tm_sqlite_tuning_default = {
     .wal_pages_max = 8192, // 32 MiB
 };
 
-uint64_t tm_clock_us(void) {
+uint64_t tm_sqlite_now(tm_sqlite *s) {
+    if (s->clock != NULL) return tm_stepped_now(s);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
+
+// A simulated list is small and its days are short: what in life comes after megabytes
+// or seconds comes early, so that every step of it is met.
+const tm_sqlite_tuning tm_sqlite_tuning_stepped = {
+    .file_delay_ms = 500,
+    .file_rows = 64,
+    .file_first = 1000000,
+    .slice_us = 1000, // ten rows
+    .busy_ms = 100,
+    .retry_ms = 1000,
+    .idle_ms = 3000,
+    .wal_pages = 40,
+    .wal_pages_max = 120,
+};
 
 // ---- what the threads share ---------------------------------------------------------
 
@@ -81,7 +96,7 @@ tm_status tm_sqlite_failed(tm_sqlite *s, const tm_conn *conn, int rc,
 }
 
 void tm_sqlite_committed(tm_sqlite *s) {
-    s->active_us = tm_clock_us();
+    s->active_us = tm_sqlite_now(s);
     pthread_mutex_lock(&s->lock);
     s->stats.commits++;
     if (s->dead == TM_OK) s->why[0] = '\0';
@@ -226,8 +241,7 @@ static void count(tm_sqlite *s, tm_store_own *own) {
     }
 }
 
-// Tell all that is in `completed`. Under the lock, which it gives back.
-static size_t tell_all(tm_sqlite *s) {
+size_t tm_sqlite_tell(tm_sqlite *s) {
     tm_queue now = s->completed;
     s->completed = (tm_queue){NULL, NULL};
     s->wake_due = false;
@@ -247,7 +261,7 @@ static size_t tell_all(tm_sqlite *s) {
 static size_t sqlite_poll(tm_store *store) {
     tm_sqlite *s = (tm_sqlite *)(void *)store;
     pthread_mutex_lock(&s->lock);
-    return tell_all(s);
+    return tm_sqlite_tell(s);
 }
 
 static size_t sqlite_wait(tm_store *store) {
@@ -256,7 +270,7 @@ static size_t sqlite_wait(tm_store *store) {
     while (s->completed.first == NULL && s->outstanding > 0) {
         pthread_cond_wait(&s->to_caller, &s->lock);
     }
-    return tell_all(s);
+    return tm_sqlite_tell(s);
 }
 
 // ---- the rest of the contract -------------------------------------------------------
@@ -269,7 +283,7 @@ static tm_status sqlite_lists(tm_store *store,
     char problem[TM_PROBLEM_MAX];
     tm_conn conn = {0}; // the caller's thread has none of its own
     tm_status status =
-        tm_conn_open(&conn, s->path, TM_CONN_READ, s->tuning.busy_ms, problem);
+        tm_sqlite_connect(s, &conn, TM_CONN_READ, s->tuning.busy_ms, problem);
     if (status == TM_OK) status = tm_conn_prepare(&conn, problem);
     if (status == TM_OK) status = tm_lists_run(&conn, each, context);
     tm_conn_close(&conn, false);
@@ -308,6 +322,7 @@ void tm_sqlite_free(tm_sqlite *s) {
     pthread_cond_destroy(&s->to_keeper);
     pthread_cond_destroy(&s->to_caller);
     sqlite3_free(s->path);
+    sqlite3_free(s->vfs);
     if (s->lock_fd >= 0) close(s->lock_fd);
     tm_alloc_put(s->alloc, s, sizeof *s);
 }
@@ -326,7 +341,7 @@ static void threads_stop(tm_sqlite *s) {
 
 static void sqlite_close(tm_store *store) {
     tm_sqlite *s = (tm_sqlite *)(void *)store;
-    while (sqlite_wait(store) > 0) {
+    while (tm_store_wait(store) > 0) {
     }
     threads_stop(s);
     if (s->dead == TM_OK) tm_keeper_empty(s);
@@ -407,7 +422,7 @@ static tm_status writer_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     bool empty = false;
     tm_conn *writer = &s->writer;
     tm_status status =
-        tm_conn_open(writer, s->path, TM_CONN_WRITE, s->tuning.busy_ms, problem);
+        tm_sqlite_connect(s, writer, TM_CONN_WRITE, s->tuning.busy_ms, problem);
     if (status == TM_OK) status = tm_schema_check(writer, &empty, problem);
     if (status == TM_OK) status = tm_conn_durable(writer, problem);
     if (status == TM_OK && empty) status = tm_schema_create(writer, problem);
@@ -422,12 +437,17 @@ static tm_status writer_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     return tm_conn_unopened(writer, rc);
 }
 
+tm_status tm_sqlite_connect(tm_sqlite *s, tm_conn *conn, tm_conn_mode mode,
+                            uint32_t busy_ms, char problem[TM_PROBLEM_MAX]) {
+    return tm_conn_open(conn, s->path, s->vfs, mode, busy_ms, problem);
+}
+
 static tm_status others_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     uint32_t busy_ms = s->tuning.busy_ms;
-    tm_status status = tm_conn_open(&s->keeper, s->path, TM_CONN_WRITE, 0, problem);
+    tm_status status = tm_sqlite_connect(s, &s->keeper, TM_CONN_WRITE, 0, problem);
     if (status == TM_OK) status = tm_conn_durable(&s->keeper, problem);
     if (status == TM_OK) {
-        status = tm_conn_open(&s->reader, s->path, TM_CONN_READ, busy_ms, problem);
+        status = tm_sqlite_connect(s, &s->reader, TM_CONN_READ, busy_ms, problem);
     }
     if (status == TM_OK) status = tm_conn_prepare(&s->reader, problem);
     return status;
@@ -452,13 +472,32 @@ static tm_status threads_start(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     return TM_E_NOMEM;
 }
 
-static tm_status writable_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
+static tm_status file_take(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     tm_status status = tm_file_local(s->path, problem);
     if (status == TM_OK) status = tm_lock_take(s->path, &s->lock_fd, problem);
-    if (status == TM_OK) status = tm_file_create(s->path, false, problem);
+    return status == TM_OK ? tm_file_create(s->path, false, problem) : status;
+}
+
+static tm_status writable_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
+    tm_status status = s->vfs == NULL ? file_take(s, problem) : TM_OK;
     if (status == TM_OK) status = writer_open(s, problem);
+    if (status == TM_OK && s->clock != NULL) {
+        tm_stepped_start(s);
+        return TM_OK;
+    }
     if (status == TM_OK) status = others_open(s, problem);
     return status == TM_OK ? threads_start(s, problem) : status;
+}
+
+static tm_status options_take(tm_sqlite *s, const tm_sqlite_options *options,
+                              char problem[TM_PROBLEM_MAX]) {
+    s->clock = options->now_us;
+    s->clock_context = options->now_context;
+    if (options->vfs != NULL) {
+        s->vfs = sqlite3_mprintf("%s", options->vfs);
+        if (s->vfs == NULL) return TM_E_NOMEM;
+    }
+    return tm_path_resolve(options->path, s->vfs, &s->path, problem);
 }
 
 tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
@@ -471,7 +510,7 @@ tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
     }
     tm_sqlite *s = sqlite_new(tuning);
     tm_status status = s == NULL ? TM_E_NOMEM : TM_OK;
-    if (status == TM_OK) status = tm_path_resolve(options->path, &s->path, problem);
+    if (status == TM_OK) status = options_take(s, options, problem);
     if (status == TM_OK) {
         status = options->read_only ? tm_readonly_open(s, problem)
                                     : writable_open(s, problem);
@@ -487,5 +526,8 @@ tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
 
 tm_status tm_sqlite_open(const tm_sqlite_options *options, tm_store **store,
                          char problem[256]) {
-    return tm_sqlite_open_tuned(options, &tm_sqlite_tuning_default, store, problem);
+    return tm_sqlite_open_tuned(options,
+                                options->now_us != NULL ? &tm_sqlite_tuning_stepped
+                                                        : &tm_sqlite_tuning_default,
+                                store, problem);
 }

@@ -16,6 +16,16 @@ typedef struct tm_sqlite_options {
     // nothing is changed, and all is as it was at the moment of opening. As long as it
     // is open, the daemon's write-ahead log cannot start again at its beginning.
     bool read_only;
+
+    // The rest is a simulator's, and NULL in life. On a VFS of its own no lock file is
+    // taken, and nobody asks what filesystem that is.
+    const char *vfs; // borrows; its name in SQLite
+    // No threads: each tm_store_poll first tells what is completed, then does one step
+    // (a commit, a read, a checkpoint, a slice of background work), the kinds in turn;
+    // so a poll that tells nothing may have done something. Background work is due early
+    // and in small slices. Time is what this says.
+    uint64_t (*now_us)(void *context);
+    void *now_context; // keeps
 } tm_sqlite_options;
 
 // tm_sqlite_open - open or create. gives: tm_store_close.
@@ -25,6 +35,10 @@ typedef struct tm_sqlite_options {
 // TM_E_CORRUPT: as SQLite says.
 TM_MUST_USE tm_status tm_sqlite_open(const tm_sqlite_options *options,
                                      tm_store **store, char problem[256]);
+
+// tm_sqlite_due - of a store without threads: when, by its clock, tm_store_poll will have
+// something to do. 0 = now; UINT64_MAX = not before the next request.
+uint64_t tm_sqlite_due(tm_store *store);
 
 // tm_sqlite_backup - VACUUM INTO `target`, which must not exist; while a daemon runs.
 //   progress   called now and then with bytes written and expected; may be NULL

@@ -58,7 +58,8 @@ static tm_status source_open(tm_conn *conn, const char *path,
                  path);
         return TM_E_IO;
     }
-    tm_status status = tm_conn_open(conn, path, TM_CONN_READ, BUSY_MS, problem);
+    tm_status status =
+        tm_conn_open(conn, path, NULL, TM_CONN_READ, BUSY_MS, problem);
     if (status == TM_OK) status = tm_schema_check(conn, &empty, problem);
     if (status == TM_OK && empty) {
         snprintf(problem, TM_PROBLEM_MAX, "%.160s: the database is empty", path);
@@ -158,7 +159,7 @@ static void log_empty(const char *path) {
     char problem[TM_PROBLEM_MAX];
     tm_conn conn = {0};
     if (access(path, F_OK) != 0) return;
-    if (tm_conn_open(&conn, path, TM_CONN_WRITE, BUSY_MS, problem) == TM_OK) {
+    if (tm_conn_open(&conn, path, NULL, TM_CONN_WRITE, BUSY_MS, problem) == TM_OK) {
         (void)sqlite3_wal_checkpoint_v2(conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
                                         NULL, NULL);
     }
@@ -221,8 +222,8 @@ tm_status tm_sqlite_restore(const char *source, const char *path,
                             char problem[256]) {
     problem[0] = '\0';
     char *from = NULL, *to = NULL;
-    tm_status status = tm_path_resolve(source, &from, problem);
-    if (status == TM_OK) status = tm_path_resolve(path, &to, problem);
+    tm_status status = tm_path_resolve(source, NULL, &from, problem);
+    if (status == TM_OK) status = tm_path_resolve(path, NULL, &to, problem);
     if (status == TM_OK) status = restore(from, to, problem);
     sqlite3_free(from);
     sqlite3_free(to);

@@ -37,7 +37,7 @@ static tm_status failed(tm_sqlite *s, int rc, const char *what, bool committing)
     tm_conn_rollback(&s->writer);
     tm_drafts_drop(s);
     if (!committing && !tm_sqlite_dead(s)) status = TM_E_AGAIN;
-    s->retry_at_us = tm_clock_us() + s->tuning.retry_ms * UINT64_C(1000);
+    s->retry_at_us = tm_sqlite_now(s) + s->tuning.retry_ms * UINT64_C(1000);
     return status;
 }
 
@@ -261,11 +261,11 @@ static void trim_slice(tm_sqlite *s) {
         return;
     }
     bool more = false, committing = false;
-    uint64_t until_us = tm_clock_us() + s->tuning.slice_us / 2;
+    uint64_t until_us = tm_sqlite_now(s) + s->tuning.slice_us / 2;
     int rc = tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE);
     do {
         if (rc == SQLITE_OK) rc = trim_rows(s, request, &more);
-    } while (rc == SQLITE_OK && more && tm_clock_us() < until_us);
+    } while (rc == SQLITE_OK && more && tm_sqlite_now(s) < until_us);
     if (rc == SQLITE_OK) {
         committing = true;
         rc = commit(s);

@@ -25,11 +25,13 @@ tm_status tm_conn_unopened(const tm_conn *conn, int rc) {
     return (rc & 0xff) == SQLITE_FULL ? TM_E_IO : TM_E_STATE;
 }
 
-tm_status tm_conn_open(tm_conn *conn, const char *path, tm_conn_mode mode,
-                       uint32_t busy_ms, char problem[TM_PROBLEM_MAX]) {
+tm_status tm_conn_open(tm_conn *conn, const char *path, const char *vfs,
+                       tm_conn_mode mode, uint32_t busy_ms,
+                       char problem[TM_PROBLEM_MAX]) {
     int flags = mode == TM_CONN_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (vfs != NULL && mode == TM_CONN_WRITE) flags |= SQLITE_OPEN_CREATE;
     // One thread at a time uses a connection, so SQLite need not lock it.
-    int rc = sqlite3_open_v2(path, &conn->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, &conn->db, flags | SQLITE_OPEN_NOMUTEX, vfs);
     if (rc == SQLITE_OK) rc = sqlite3_extended_result_codes(conn->db, 1);
     if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(conn->db, (int)busy_ms);
     if (rc == SQLITE_OK) {

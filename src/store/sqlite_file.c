@@ -17,7 +17,7 @@ void tm_file_dirty(tm_sqlite *s, tm_place *place) {
     place->next_dirty = NULL;
     if (s->dirty_last == NULL) {
         s->dirty_first = place;
-        s->dirty_since_us = tm_clock_us();
+        s->dirty_since_us = tm_sqlite_now(s);
     } else {
         s->dirty_last->next_dirty = place;
     }
@@ -50,7 +50,7 @@ bool tm_file_due(const tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
 static void failed(tm_sqlite *s, int rc, const char *what) {
     tm_conn_rollback(&s->writer);
     (void)tm_sqlite_failed(s, &s->writer, rc, what);
-    s->retry_at_us = tm_clock_us() + s->tuning.retry_ms * UINT64_C(1000);
+    s->retry_at_us = tm_sqlite_now(s) + s->tuning.retry_ms * UINT64_C(1000);
 }
 
 // ---- deleting -----------------------------------------------------------------------
@@ -64,9 +64,9 @@ static void delete_slice(tm_sqlite *s) {
     if (rc == SQLITE_OK) {
         rc = tm_bind_u64(tm_conn_stmt(&s->writer, TM_SQL_JOURNAL_DELETE), 1, below);
     }
-    uint64_t began = tm_clock_us(), first = 0;
+    uint64_t began = tm_sqlite_now(s), first = 0;
     if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_JOURNAL_DELETE);
-    uint64_t took_us = tm_clock_us() - began;
+    uint64_t took_us = tm_sqlite_now(s) - began;
     if (rc == SQLITE_OK) {
         rc = tm_conn_number(&s->writer, TM_SQL_JOURNAL_FIRST, &first);
         if (rc == SQLITE_ROW) rc = SQLITE_OK;
@@ -108,7 +108,7 @@ static bool pass_begin(tm_sqlite *s) { // false: out of memory
         s->pass[s->pass_count++] = dirty_pop(s);
     }
     qsort(s->pass, s->pass_count, sizeof *s->pass, by_id);
-    s->dirty_since_us = tm_clock_us(); // of those that are left, and will come
+    s->dirty_since_us = tm_sqlite_now(s); // of those that are left, and will come
     return true;
 }
 
@@ -119,8 +119,8 @@ void tm_file_passed(tm_sqlite *s) {
 }
 
 // Until when a slice may insert: half of its time, for the commit writes the pages.
-static uint64_t slice_end(const tm_sqlite *s) {
-    return tm_clock_us() + s->tuning.slice_us / 2;
+static uint64_t slice_end(tm_sqlite *s) {
+    return tm_sqlite_now(s) + s->tuning.slice_us / 2;
 }
 
 // File the oldest rows of the place that are still in the journal; place->moving counts.
@@ -136,7 +136,7 @@ static int file_rows(tm_sqlite *s, tm_place *place, uint64_t until_us) {
         }
         if (rc != SQLITE_OK) return rc;
         place->moving++;
-    } while (tm_clock_us() < until_us); // a slice files one row at least
+    } while (tm_sqlite_now(s) < until_us); // a slice files one row at least
     return SQLITE_OK;
 }
 
@@ -153,7 +153,7 @@ static void file_slice(tm_sqlite *s) {
         rc = file_rows(s, s->pass[end], until_us);
         if (rc != SQLITE_OK || s->pass[end]->moving < s->pass[end]->count) break;
         end++;
-        if (tm_clock_us() >= until_us) break;
+        if (tm_sqlite_now(s) >= until_us) break;
     }
     if (rc == SQLITE_OK) rc = tm_conn_run(&s->writer, TM_SQL_COMMIT);
     if (rc != SQLITE_OK) {

@@ -1,7 +1,7 @@
 // sqlite_internal.h - what the files of the embedded store share. docs/STORAGE.md tells
 // the same story with pictures and queries.
 //
-// Three threads beside the caller's, each with a connection of its own:
+// Three threads beside the caller's (none for a simulator: sqlite_stepped.c), each with a connection of its own:
 //
 //   writer   commits appends by groups; between commits, in slices of a few ms, files
 //            rows by list, keeps snapshots, trims
@@ -77,6 +77,7 @@ typedef struct tm_sqlite_tuning {
 } tm_sqlite_tuning;
 
 extern const tm_sqlite_tuning tm_sqlite_tuning_default;
+extern const tm_sqlite_tuning tm_sqlite_tuning_stepped; // without threads
 
 // tm_sqlite_open_tuned - tm_sqlite_open with other numbers. `tuning` is copied.
 TM_MUST_USE tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
@@ -160,7 +161,8 @@ typedef struct tm_conn { // zero-initialised = closed
 typedef enum tm_conn_mode { TM_CONN_READ, TM_CONN_WRITE } tm_conn_mode;
 
 // tm_conn_open - open an existing file. Nothing is read, set for good or prepared yet.
-TM_MUST_USE tm_status tm_conn_open(tm_conn *conn, const char *path,
+//   vfs   NULL = the system's files; on another a file to be written is made if missing
+TM_MUST_USE tm_status tm_conn_open(tm_conn *conn, const char *path, const char *vfs,
                                    tm_conn_mode mode, uint32_t busy_ms,
                                    char problem[TM_PROBLEM_MAX]);
 
@@ -233,7 +235,9 @@ TM_MUST_USE tm_status tm_schema_create(tm_conn *conn, char problem[TM_PROBLEM_MA
 
 // tm_path_resolve - the absolute path, symbolic links followed, as SQLite sees it: two
 // daemons must meet at the same lock. gives: sqlite3_free.
-TM_MUST_USE tm_status tm_path_resolve(const char *path, char **resolved,
+//   vfs   NULL = the system's files
+TM_MUST_USE tm_status tm_path_resolve(const char *path, const char *vfs,
+                                      char **resolved,
                                       char problem[TM_PROBLEM_MAX]);
 
 // tm_lock_take - the lock beside the database, held by the descriptor (close to give it
@@ -353,6 +357,10 @@ TM_MUST_USE tm_status tm_lists_run(tm_conn *conn,
                                                 uint64_t head),
                                    void *context);
 
+// tm_reader_run - one read or load, if any waits. Under the lock, which it gives back
+// meanwhile. false: none does.
+bool tm_reader_run(tm_sqlite *s, tm_conn *conn);
+
 void *tm_reader_main(void *store);
 
 // ---- the store ----------------------------------------------------------------------
@@ -370,6 +378,7 @@ struct tm_sqlite {
     tm_sqlite_tuning tuning;
     const tm_alloc *alloc;
     char *path; // sqlite3_free
+    char *vfs;  // sqlite3_free; NULL = the system's files
     int lock_fd;
     tm_conn writer, reader, keeper;
     pthread_t threads[3];
@@ -409,9 +418,23 @@ struct tm_sqlite {
     uint64_t dirty_since_us, slice_end_us, slice_took_us, retry_at_us, active_us;
     size_t delete_rows; // of the journal, what may fit into a slice
     bool turn;          // whose slice is next, if chores and filing both want one
+
+    // without threads
+    uint64_t (*clock)(void *context); // NULL = with
+    void *clock_context;
+    uint64_t clock_us; // what it was taken for last
+    unsigned step;     // which kind of work comes next
+    tm_store_ops ops;
 };
 
-uint64_t tm_clock_us(void); // monotonic
+// tm_sqlite_now - monotonic, in microseconds; where the store goes by steps, the caller's
+// clock, and each look at it takes a little.
+uint64_t tm_sqlite_now(tm_sqlite *s);
+
+// tm_sqlite_connect - tm_conn_open, on the store's file.
+TM_MUST_USE tm_status tm_sqlite_connect(tm_sqlite *s, tm_conn *conn,
+                                        tm_conn_mode mode, uint32_t busy_ms,
+                                        char problem[TM_PROBLEM_MAX]);
 
 // tm_sqlite_wait - under the lock: until the writer is signalled, or until then.
 void tm_sqlite_wait(tm_sqlite *s, uint64_t until_us);
@@ -437,11 +460,31 @@ void tm_sqlite_committed(tm_sqlite *s);
 // tm_sqlite_complete - under the lock: the request is over, with own->status.
 void tm_sqlite_complete(tm_sqlite *s, tm_store_own *own);
 
+// tm_sqlite_tell - call `done` of all that is completed, and return how many. Under the
+// lock, which it gives back.
+size_t tm_sqlite_tell(tm_sqlite *s);
+
 // tm_sqlite_finish - the same for one that stands in its place's queue: what waited
 // behind it may go on.
 void tm_sqlite_finish(tm_sqlite *s, tm_store_own *own);
 
 // ---- the writer (sqlite_writer.c) ---------------------------------------------------
+
+// What the background has to do; empty: cut the log to nothing.
+typedef struct tm_due {
+    bool chore, file, empty;
+} tm_due;
+
+// tm_writer_due - under the lock: what is due, and *at_us lowered to when what is not
+// will be.
+tm_due tm_writer_due(tm_sqlite *s, uint64_t now_us, uint64_t *at_us);
+
+// tm_writer_commit - one commit of what waits, if anything does and filing need not come
+// first. tm_writer_slice - one slice of background work, if one is due; else *at_us is
+// lowered to when one will be. Both: under the lock, which they give back meanwhile;
+// false: nothing was done.
+bool tm_writer_commit(tm_sqlite *s, bool *filing_first);
+bool tm_writer_slice(tm_sqlite *s, uint64_t now_us, uint64_t *at_us);
 
 void *tm_writer_main(void *store);
 
@@ -476,6 +519,10 @@ void tm_chore_slice(tm_sqlite *s);
 
 // ---- checkpoints (sqlite_keeper.c) --------------------------------------------------
 
+// tm_keeper_run - one checkpoint, if one is wanted. Under the lock, which it gives back
+// meanwhile. false: none is.
+bool tm_keeper_run(tm_sqlite *s, tm_conn *conn);
+
 void *tm_keeper_main(void *store);
 
 // tm_keeper_ask - after a commit: wake the keeper, or restart the log if it is long.
@@ -483,6 +530,11 @@ void tm_keeper_ask(tm_sqlite *s);
 
 // tm_keeper_empty - idle, or closing: move all and cut the log to nothing.
 void tm_keeper_empty(tm_sqlite *s);
+
+// ---- without threads (sqlite_stepped.c) ----------------------------------------------
+
+void tm_stepped_start(tm_sqlite *s); // instead of starting threads
+uint64_t tm_stepped_now(tm_sqlite *s);
 
 // ---- one moment of a database (sqlite_readonly.c) -----------------------------------
 

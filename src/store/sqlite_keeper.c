@@ -19,25 +19,29 @@ static bool matters(int rc) {
            (rc & 0xff) != SQLITE_LOCKED;
 }
 
+bool tm_keeper_run(tm_sqlite *s, tm_conn *conn) {
+    if (!s->wal.wanted || s->dead != TM_OK) return false;
+    s->wal.wanted = false;
+    s->wal.running = true;
+    pthread_mutex_unlock(&s->lock);
+    int pages = 0, moved = 0;
+    int rc = sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                       &pages, &moved);
+    if (matters(rc)) (void)tm_sqlite_failed(s, conn, rc, "checkpoint");
+    pthread_mutex_lock(&s->lock);
+    s->wal.running = false;
+    if (moved > 0) s->wal.moved = (uint64_t)moved;
+    pthread_cond_signal(&s->to_writer);
+    return true;
+}
+
 void *tm_keeper_main(void *store) {
     tm_sqlite *s = store;
     pthread_mutex_lock(&s->lock);
     while (!s->closing) {
-        if (!s->wal.wanted || s->dead != TM_OK) {
+        if (!tm_keeper_run(s, &s->keeper)) {
             pthread_cond_wait(&s->to_keeper, &s->lock);
-            continue;
         }
-        s->wal.wanted = false;
-        s->wal.running = true;
-        pthread_mutex_unlock(&s->lock);
-        int pages = 0, moved = 0;
-        int rc = sqlite3_wal_checkpoint_v2(
-            s->keeper.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
-        if (matters(rc)) (void)tm_sqlite_failed(s, &s->keeper, rc, "checkpoint");
-        pthread_mutex_lock(&s->lock);
-        s->wal.running = false;
-        if (moved > 0) s->wal.moved = (uint64_t)moved;
-        pthread_cond_signal(&s->to_writer);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -91,7 +95,7 @@ void tm_keeper_empty(tm_sqlite *s) {
                                        SQLITE_CHECKPOINT_TRUNCATE, &pages, &moved);
     sqlite3_busy_timeout(s->writer.db, (int)s->tuning.busy_ms);
     if (matters(rc)) (void)tm_sqlite_failed(s, &s->writer, rc, "checkpoint");
-    s->active_us = tm_clock_us(); // when to try again, if it was not possible
+    s->active_us = tm_sqlite_now(s); // when to try again, if it was not possible
     if (rc != SQLITE_OK) return;
     s->wal_now = 0;
     pthread_mutex_lock(&s->lock);

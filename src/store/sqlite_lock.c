@@ -69,10 +69,14 @@ tm_status tm_file_local(const char *path, char problem[TM_PROBLEM_MAX]) {
     return TM_E_STATE;
 }
 
-tm_status tm_path_resolve(const char *path, char **resolved,
+tm_status tm_path_resolve(const char *path, const char *vfs_name, char **resolved,
                           char problem[TM_PROBLEM_MAX]) {
     sqlite3_vfs *vfs =
-        sqlite3_initialize() == SQLITE_OK ? sqlite3_vfs_find(NULL) : NULL;
+        sqlite3_initialize() == SQLITE_OK ? sqlite3_vfs_find(vfs_name) : NULL;
+    if (vfs == NULL && vfs_name != NULL) {
+        snprintf(problem, TM_PROBLEM_MAX, "SQLite knows no VFS %.80s", vfs_name);
+        return TM_E_STATE;
+    }
     char *full = vfs == NULL ? NULL : sqlite3_malloc(vfs->mxPathname + 1);
     if (full == NULL) {
         snprintf(problem, TM_PROBLEM_MAX, "out of memory");

@@ -283,28 +283,31 @@ tm_status tm_lists_run(tm_conn *conn,
 
 // ---- the thread ---------------------------------------------------------------------
 
+bool tm_reader_run(tm_sqlite *s, tm_conn *conn) {
+    tm_store_own *own = tm_queue_pop(&s->reads);
+    if (own == NULL) return false;
+    pthread_mutex_unlock(&s->lock);
+    int rc = SQLITE_OK;
+    tm_status status = tm_job_run(s, conn, own, true, &rc);
+    if (status == TM_E_IO || status == TM_E_CORRUPT) {
+        // What cannot be read must not be written over either.
+        (void)tm_sqlite_failed(s, conn, rc, "read");
+    }
+    pthread_mutex_lock(&s->lock);
+    own->status = status;
+    tm_sqlite_finish(s, own);
+    tm_sqlite_unlock(s); // tells the caller
+    pthread_mutex_lock(&s->lock);
+    return true;
+}
+
 void *tm_reader_main(void *store) {
     tm_sqlite *s = store;
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        tm_store_own *own = tm_queue_pop(&s->reads);
-        if (own == NULL) {
-            if (s->closing) break;
-            pthread_cond_wait(&s->to_reader, &s->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&s->lock);
-        int rc = SQLITE_OK;
-        tm_status status = tm_job_run(s, &s->reader, own, true, &rc);
-        if (status == TM_E_IO || status == TM_E_CORRUPT) {
-            // What cannot be read must not be written over either.
-            (void)tm_sqlite_failed(s, &s->reader, rc, "read");
-        }
-        pthread_mutex_lock(&s->lock);
-        own->status = status;
-        tm_sqlite_finish(s, own);
-        tm_sqlite_unlock(s); // tells the caller
-        pthread_mutex_lock(&s->lock);
+        if (tm_reader_run(s, &s->reader)) continue;
+        if (s->closing) break;
+        pthread_cond_wait(&s->to_reader, &s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;

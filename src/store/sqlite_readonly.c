@@ -130,14 +130,14 @@ static const tm_store_ops readonly_ops = {
 tm_status tm_readonly_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     s->base.ops = &readonly_ops;
     s->tuning.file_delay_ms = UINT32_MAX;
-    if (access(s->path, R_OK) != 0) {
+    if (s->vfs == NULL && access(s->path, R_OK) != 0) {
         snprintf(problem, TM_PROBLEM_MAX, "%.160s: there is no database to read",
                  s->path);
         return TM_E_IO;
     }
     bool empty = false;
     tm_status status =
-        tm_conn_open(&s->reader, s->path, TM_CONN_READ, s->tuning.busy_ms, problem);
+        tm_sqlite_connect(s, &s->reader, TM_CONN_READ, s->tuning.busy_ms, problem);
     if (status == TM_OK) status = tm_schema_check(&s->reader, &empty, problem);
     if (status == TM_OK && empty) {
         snprintf(problem, TM_PROBLEM_MAX, "the database is empty");

@@ -229,29 +229,30 @@ static bool slice_fair(const tm_sqlite *s, uint64_t now_us) {
     return now_us - s->slice_end_us >= rest;
 }
 
-// Run one slice of what is due. Under the lock, which it gives back meanwhile; returns
-// false if nothing was due, and then lowers *at_us to when something will be.
-static bool slice_run(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
-    bool dead = s->dead != TM_OK;
-    bool chore = tm_chore_due(s, now_us, at_us);
-    bool file = !dead && !s->closing && tm_file_due(s, now_us, at_us);
-    bool empty = false;
-    if (!dead && s->wal_now > 0) {
-        uint64_t idle_at = s->active_us + s->tuning.idle_ms * UINT64_C(1000);
-        empty = s->writes.first == NULL && idle_at <= now_us;
-        if (!empty && idle_at < *at_us) *at_us = idle_at;
-    }
-    if (!chore && !file && !empty) return false;
+tm_due tm_writer_due(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
+    tm_due due = {.chore = tm_chore_due(s, now_us, at_us)};
+    if (s->dead != TM_OK) return due;
+    due.file = !s->closing && tm_file_due(s, now_us, at_us);
+    if (s->wal_now == 0) return due;
+    uint64_t idle_at = s->active_us + s->tuning.idle_ms * UINT64_C(1000);
+    due.empty = s->writes.first == NULL && idle_at <= now_us;
+    if (!due.empty && idle_at < *at_us) *at_us = idle_at;
+    return due;
+}
+
+bool tm_writer_slice(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
+    tm_due due = tm_writer_due(s, now_us, at_us);
+    if (!due.chore && !due.file && !due.empty) return false;
     pthread_mutex_unlock(&s->lock);
     s->turn = !s->turn;
-    if (chore && (!file || s->turn)) {
+    if (due.chore && (!due.file || s->turn)) {
         tm_chore_slice(s);
-    } else if (file) {
+    } else if (due.file) {
         tm_file_slice(s);
     } else {
         tm_keeper_empty(s);
     }
-    s->slice_end_us = tm_clock_us();
+    s->slice_end_us = tm_sqlite_now(s);
     s->slice_took_us = s->slice_end_us - now_us;
     pthread_mutex_lock(&s->lock);
     return true;
@@ -259,28 +260,33 @@ static bool slice_run(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
 
 // So much is unfiled that appends must wait: memory has an end. Where filing is not
 // possible now (the disk is full) that would not help anybody.
-static bool backlog_full(const tm_sqlite *s) {
+static bool backlog_full(tm_sqlite *s) {
     uint64_t at_us = UINT64_MAX;
     return s->stats.backlog >= s->tuning.file_first && s->dead == TM_OK &&
-           tm_file_due(s, tm_clock_us(), &at_us);
+           tm_file_due(s, tm_sqlite_now(s), &at_us);
+}
+
+bool tm_writer_commit(tm_sqlite *s, bool *filing_first) {
+    *filing_first = backlog_full(s);
+    if (*filing_first) return false;
+    tm_queue group = group_take(s);
+    if (group.first == NULL) return false;
+    pthread_mutex_unlock(&s->lock);
+    group_commit(s, &group);
+    pthread_mutex_lock(&s->lock);
+    return true;
 }
 
 void *tm_writer_main(void *store) {
     tm_sqlite *s = store;
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        bool filing_first = backlog_full(s);
-        tm_queue group = {NULL, NULL};
-        if (!filing_first) group = group_take(s);
-        if (group.first != NULL) {
-            pthread_mutex_unlock(&s->lock);
-            group_commit(s, &group);
-            pthread_mutex_lock(&s->lock);
-        }
-        uint64_t now_us = tm_clock_us(), at_us = UINT64_MAX;
+        bool filing_first = false;
+        (void)tm_writer_commit(s, &filing_first);
+        uint64_t now_us = tm_sqlite_now(s), at_us = UINT64_MAX;
         if (s->writes.first != NULL && !filing_first && !slice_fair(s, now_us))
             continue;
-        if (slice_run(s, now_us, &at_us) || s->writes.first != NULL) continue;
+        if (tm_writer_slice(s, now_us, &at_us) || s->writes.first != NULL) continue;
         if (s->closing) break;
         tm_sqlite_wait(s, at_us);
     }

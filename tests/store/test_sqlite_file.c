@@ -130,7 +130,8 @@ static void strangers_are_refused(void **state) {
             snprintf(before, sizeof before, "%s",
                      scratch_sql(NAME, "PRAGMA user_version"));
             tm_store *store = NULL;
-            tm_sqlite_options options = {scratch_path(NAME), read_only != 0};
+            tm_sqlite_options options = {.path = scratch_path(NAME),
+                                         .read_only = read_only != 0};
             T_STATUS(tm_sqlite_open(&options, &store, problem),
                      strangers[i].status);
             T_TRUE(strstr(problem, strangers[i].says) != NULL);
@@ -175,7 +176,7 @@ static void a_place_that_cannot_be(void **state) {
     T_EQ(mkdir(scratch_path("directory.db"), 0700), 0);
     T_TRUE(scratch_try("directory.db", NULL, &store, problem) != TM_OK);
     T_TRUE(strlen(problem) > 10);
-    tm_sqlite_options options = {scratch_path(NAME), true};
+    tm_sqlite_options options = {.path = scratch_path(NAME), .read_only = true};
     T_STATUS(tm_sqlite_open(&options, &store, problem), TM_E_IO);
     T_TRUE(!scratch_exists(NAME)); // looking makes nothing
     scratch_write(NAME, "", 0);
