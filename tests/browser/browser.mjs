@@ -43,7 +43,14 @@ export class Profile {
     const changes = watch(this.directory, { signal: heard.signal });
     this.#child = spawn(
       program,
-      [...flags, "--headless=new", "--remote-debugging-port=0", `--user-data-dir=${this.directory}`],
+      [
+        ...flags,
+        "--headless=new",
+        "--remote-debugging-port=0",
+        `--user-data-dir=${this.directory}`,
+        // The new tab page swaps its frames while it loads; who attaches then waits for ever.
+        "about:blank",
+      ],
       { stdio: "ignore" },
     );
     let port = await readPort(file);
@@ -63,7 +70,7 @@ export class Profile {
     const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await gone;
-    await this.browser.close().catch(() => {});
+    await this.browser?.close().catch(() => {});
   }
 
   async end() {
