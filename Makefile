@@ -14,7 +14,7 @@ help:
 	@echo 'make layers   does every room include only what it may know?'
 	@echo 'make format   clang-format over the sources'
 	@echo 'make lint     clang-tidy, cppcheck, tsc'
-	@echo 'make fuzz     every fuzz target for a minute (SECONDS=60)'
+	@echo 'make fuzz     every fuzz target, 1,000,000 executions (RUNS=... or SECONDS=... each)'
 	@echo 'make clean    removes build/, not the installed packages nor your data'
 
 build:
@@ -42,12 +42,16 @@ lint:
 	@scripts/bootstrap.sh lint
 	@scripts/lint.sh
 
-SECONDS = 60
+# ONLY=json names some of them. fuzz-merge takes what was found into tests/fuzz/corpus.
+RUNS = 1000000
 fuzz:
 	@scripts/bootstrap.sh test
-	@scripts/fuzz.sh $(SECONDS)
+	@scripts/fuzz.sh $(if $(SECONDS),--seconds $(SECONDS),--runs $(RUNS)) $(ONLY)
+fuzz-merge:
+	@scripts/bootstrap.sh test
+	@scripts/fuzz.sh --merge $(ONLY)
 
 clean:
 	rm -rf build
 
-.PHONY: help build run test bench layers format lint fuzz clean
+.PHONY: help build run test bench layers format lint fuzz fuzz-merge clean

@@ -46,6 +46,6 @@ run "C, asan" ctest ctests asan
 run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
 run "browser" node npm test -w tests/browser
-run "fuzz" tap scripts/fuzz.sh 5
+run "fuzz" tap scripts/fuzz.sh --seconds 5 --fresh
 
 closing

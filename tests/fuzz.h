@@ -3,7 +3,7 @@
 //     int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { ...; return 0; }
 //
 // built by the preset `fuzz` with libFuzzer and the sanitizers; its seeds are the files of
-// tests/fuzz/corpus/NAME. What must hold of every input is said with TM_ASSERT: a broken
+// tests/fuzz/corpus/<room>_fuzz_NAME. What must hold of every input is said with TM_ASSERT: a broken
 // one is a crash with the input kept.
 #ifndef TM_TESTS_FUZZ_H
 #define TM_TESTS_FUZZ_H
