@@ -330,7 +330,9 @@ static tm_status ack_take(tm_engine *e, const ack *one) {
     if (known || one->seq <= e->cursor) {
         return accepted(e, own, one->seq, &at, known);
     }
+    own->op.at.time = at.time;
     tm_queue_wait(&e->queue, own, true);
+    tm_view_touch(e, own->op.instance_id);
     if (!e->manual) e->sync.pull = true;
     return TM_OK;
 }
@@ -567,7 +569,7 @@ static void head_take(tm_engine *e, const answer *a) {
     if (e->cursor < a->head) return;
     if (!e->sync.head_seen) e->status_changed = true;
     e->sync.head_seen = true;
-    tm_queue_wake(&e->queue);
+    if (tm_queue_wake(&e->queue)) e->view.all_touched = true;
     if (e->lacking == NULL) return;
     e->sync.offering = true;
     bool out = e->sync.save_out.ref != 0 && e->sync.save_writer == NULL;
@@ -600,7 +602,7 @@ static bool not_us(tm_engine *e, const tm_doc *doc) {
     tm_span user = doc->at[TM_WORD_USER].text;
     if (user.ptr == NULL || tm_span_cmp(user, e->user) == 0) return false;
     e->sync.stopped = true;
-    tm_note_text(e, TM_EVENT_PROBLEM, (tm_span){NULL, 0}, TM_SPAN("user"));
+    tm_note_text(e, TM_EVENT_PROBLEM, TM_SPAN("user"), (tm_span){NULL, 0});
     return true;
 }
 

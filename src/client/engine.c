@@ -205,7 +205,7 @@ bool tm_engine_event(tm_engine *e, tm_event *event) {
     }
     if (e->notes_lost) {
         e->notes_lost = false;
-        *event = (tm_event){.kind = TM_EVENT_PROBLEM, .value = TM_SPAN("memory")};
+        *event = (tm_event){.kind = TM_EVENT_PROBLEM, .key = TM_SPAN("memory")};
         return true;
     }
     if (e->status_changed) {

@@ -28,7 +28,7 @@
 //   state                disk    generation, cursor, mark, base's version      guarded
 //   base                 disk    C as tm_list_write wrote it, unknown operations  guarded
 //   tail/<version>       disk    operations that brought C to <version> (16 digits) guarded
-//   lacking              disk    see SEMANTICS 6; written with the C that replaced it
+//   lacking/<browserId>  disk    see SEMANTICS 6; written with the C that replaced it
 //   offset               disk    server time minus this browser's wall clock
 //   dead/<id>            disk    a dead letter: the operation and the server's code
 //
@@ -214,7 +214,9 @@ typedef enum tm_event_kind {
     TM_EVENT_AUTHORIZE, // 401: a new token is needed
     TM_EVENT_DAMAGE,    // record `key` could not be read; value says why
     TM_EVENT_DIVERGED,  // a DIGEST did not match; value = what reproduces it, JSON
-    TM_EVENT_PROBLEM, // the server refused something as a whole; value = its words
+    TM_EVENT_PROBLEM, // something failed as a whole: key = a stable word for it (the
+    // server's code; "user": it takes us for somebody else; "silent":
+    // the line is dead; "memory"), value = the server's words, if any
 } tm_event_kind;
 
 typedef enum tm_receipt {

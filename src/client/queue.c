@@ -335,18 +335,21 @@ void tm_queue_wait(tm_queue *queue, tm_own *own, bool waits) {
     queue->pending += waits ? (size_t)-1 : 1;
 }
 
-void tm_queue_wake(tm_queue *queue) {
-    size_t at = 0;
+bool tm_queue_wake(tm_queue *queue) {
+    size_t at = 0, pending = queue->pending;
     for (tm_table_slot *slot; (slot = tm_table_next(&queue->ids, &at)) != NULL;) {
         tm_queue_wait(queue, slot->value, false);
     }
+    return queue->pending != pending;
 }
 
 // ---- stamps and names ---------------------------------------------------------------
 
 void tm_queue_lift(tm_writer *writer, uint64_t time) {
-    for (tm_own *own = writer->line.first; own != NULL && own->op.at.time <= time;
-         own = own->link[TM_LINE_QUEUE].next) {
+    tm_own *own = writer->line.first;
+    for (; own != NULL; own = own->link[TM_LINE_QUEUE].next) {
+        if (own->waits) continue;
+        if (own->op.at.time > time) return;
         own->op.at.time = ++time;
         own->entry->kept.dirty = true;
     }

@@ -140,7 +140,8 @@ void tm_entry_add(tm_entry *entry, tm_own *own);
 TM_MUST_USE tm_status tm_queue_add(tm_queue *queue, tm_own *own);
 
 // tm_queue_wait - the server has it already, and a pull will say under which name: it is
-// neither sent nor counted as pending until then, or until tm_queue_wake.
+// neither sent nor counted as pending until then, or until tm_queue_wake. Shown is it like
+// what C has.
 void tm_queue_wait(tm_queue *queue, tm_own *own, bool waits);
 
 // tm_queue_take - take a PENDING or OFFER one out of its lines. The caller says what
@@ -164,7 +165,8 @@ void tm_queue_unaccept(tm_queue *queue, tm_own *own);
 // tm_own_done - nothing of it is owed any more. Frees an offer made from `lacking`.
 void tm_own_done(tm_queue *queue, tm_own *own);
 
-// tm_queue_lift - the writer's pending stamps above `time`, in their order.
+// tm_queue_lift - the writer's pending stamps above `time`, in their order. Not of what
+// waits: the server has decided that one, whose stamp is not ours to change.
 void tm_queue_lift(tm_writer *writer, uint64_t time);
 
 // tm_queue_time - the greatest time among what is pending. 0 = none.
@@ -173,8 +175,9 @@ uint64_t tm_queue_time(const tm_queue *queue);
 // tm_queue_rename - move what is pending from one writer to a fresh one, numbered from 1.
 void tm_queue_rename(tm_queue *queue, tm_writer *from, tm_writer *to);
 
-// tm_queue_wake - what a pull should have brought and did not is sent again.
-void tm_queue_wake(tm_queue *queue);
+// tm_queue_wake - what a pull should have brought and did not is sent again. Whether
+// there is any.
+bool tm_queue_wake(tm_queue *queue);
 
 // tm_own_on - whether it writes `name` of its target: a field, "" = the item itself.
 bool tm_own_on(const tm_own *own, tm_span name);

@@ -508,5 +508,5 @@ uint64_t tm_sync_deadline(const tm_engine *e) {
 void tm_sync_tick(tm_engine *e) {
     if (e->now.mono_ms < silent_ms(e)) return;
     tm_engine_channel(e, e->now, TM_CHANNEL_NONE);
-    tm_note_text(e, TM_EVENT_PROBLEM, TM_SPAN("silent"), TM_SPAN("silent"));
+    tm_note_text(e, TM_EVENT_PROBLEM, TM_SPAN("silent"), (tm_span){NULL, 0});
 }

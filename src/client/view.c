@@ -14,7 +14,7 @@
 typedef struct part {
     tm_span name;
     tm_reg reg;
-    bool mine; // a pending operation's: shown whatever C has
+    bool mine; // of what is pending: shown whatever C has
 } part;
 
 typedef struct picture {
@@ -31,6 +31,7 @@ static const tm_item *found(const tm_list *list, tm_span id) {
     return list != NULL ? tm_list_find(list, id) : NULL;
 }
 
+// What is not mine does not touch what is.
 static void part_put(picture *p, tm_span name, const tm_reg *reg, bool mine) {
     size_t at = p->count;
     for (; at > 0; at--) {
@@ -38,8 +39,9 @@ static void part_put(picture *p, tm_span name, const tm_reg *reg, bool mine) {
         int order = tm_span_cmp(here->name, name);
         if (order < 0) break;
         if (order > 0) continue;
+        if (here->mine && !mine) return;
         if (mine && !here->mine) here->reg = (tm_reg){0};
-        here->mine |= mine;
+        here->mine = mine;
         (void)tm_reg_join(&here->reg, reg);
         return;
     }
@@ -56,12 +58,13 @@ static void item_put(picture *p, const tm_item *item) {
     }
 }
 
+// What waits for a pull is the server's already, and counts for no more than its stamp.
 static void own_put(picture *p, const tm_own *own) {
     tm_reg reg = {.at = own->op.at, .value = own->op.image_id};
     if (own->op.type == TM_OP_ADD) (void)tm_reg_join(&p->add, &reg);
     for (uint32_t i = 0; i < own->op.field_count; i++) {
         reg.value = own->op.fields[i].value;
-        part_put(p, own->op.fields[i].name, &reg, true);
+        part_put(p, own->op.fields[i].name, &reg, !own->waits);
     }
 }
 
@@ -77,7 +80,7 @@ static bool hidden(const tm_engine *e, tm_span id, const tm_target *target) {
     const tm_own *own = target != NULL ? target->line.first : NULL;
     for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
         if (own->op.type == TM_OP_DELETE) return true;
-        edited |= own->op.type != TM_OP_UNKNOWN;
+        edited |= own->op.type != TM_OP_UNKNOWN && !own->waits;
     }
     return !edited && tm_view_dead(e, id);
 }
@@ -156,14 +159,15 @@ tm_span tm_view_sort(tm_engine *e) {
     const tm_target *target = tm_queue_target(&e->queue, none, false);
     const tm_guarded *g =
         tm_guard_get(&e->guard, e->now.mono_ms, none, TM_SPAN("sort"));
-    tm_reg reg = {0};
+    tm_reg reg = {0}, known = tm_view_reg(e, none, none);
     const tm_own *own = target != NULL ? target->line.first : NULL;
     for (; own != NULL; own = own->link[TM_LINE_TARGET].next) {
         tm_reg mine = {.at = own->op.at, .value = own->op.sort};
-        if (mine.value.len > 0) (void)tm_reg_join(&reg, &mine);
+        if (mine.value.len > 0)
+            (void)tm_reg_join(own->waits ? &known : &reg, &mine);
     }
     if (!written(&reg)) {
-        reg = tm_view_reg(e, none, none);
+        reg = known;
         if (g != NULL) reg.value = g->value;
     }
     return reg.value.len == 4 ? TM_SPAN("desc") : TM_SPAN("asc");

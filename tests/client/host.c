@@ -343,6 +343,7 @@ static void handle(page *p, const tm_event *event) {
     case TM_EVENT_PROBLEM:
         p->problems++;
         word_take(p->last_problem, sizeof p->last_problem, event->value);
+        word_take(p->last_problem_code, sizeof p->last_problem_code, event->key);
         break;
     case TM_EVENT_STATUS:
     case TM_EVENT_NONE:

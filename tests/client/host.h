@@ -50,7 +50,7 @@ typedef struct page {
     // What was told, for tests to look at.
     size_t superseded, dead, damage, problems, shows, reloads, authorize, diverged;
     char last_field[64], last_mine[64], last_winner[64];
-    char last_problem[64];
+    char last_problem[64], last_problem_code[64];
     size_t receipts[6];
 } page;
 

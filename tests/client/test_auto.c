@@ -128,7 +128,7 @@ static void test_a_silent_line_is_noticed(void **state) {
         page_advance(p, 1000);
         (void)tm_engine_take(p->engine, p->now);
     }
-    T_TEXT(t_str(p->last_problem), "silent");
+    T_TEXT(t_str(p->last_problem_code), "silent");
     T_TRUE(waited >= 20000 &&
            waited <= 35000); // a heartbeat, and 10 s for its answer
     T_TRUE(page_phase(p, "offline"));

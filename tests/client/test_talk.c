@@ -311,12 +311,27 @@ static void test_a_token_is_waited_for(void **state) {
     end();
 }
 
+static void test_an_answer_to_another_user_stops_it(void **state) {
+    (void)state;
+    begin(false);
+    T_OK(page_edit(&t.p, SET("1")));
+    push();
+    answer(200, "{\"user\":\"v\",\"version\":0,\"mark\":\"\",\"head\":0}");
+    T_TEXT(t_str(t.p.last_problem_code), "user");
+    T_EQ(t.p.problems, 1);
+    page_advance(&t.p, 3600000);
+    T_EQ(take(), TM_SEND_NONE);
+    T_EQ(page_status(&t.p, "pending"), 1);
+    end();
+}
+
 static void test_another_user_stops_it(void **state) {
     (void)state;
     begin(false);
     T_OK(page_edit(&t.p, SET("1")));
     push();
     answer(409, "{\"code\":\"user\",\"detail\":\"the token is of v\"}");
+    T_TEXT(t_str(t.p.last_problem_code), "user");
     T_TEXT(t_str(t.p.last_problem), "the token is of v");
     page_advance(&t.p, 3600000);
     T_EQ(take(), TM_SEND_NONE);
@@ -708,6 +723,7 @@ int main(void) {
         cmocka_unit_test(test_an_ack_lifts_what_follows),
         cmocka_unit_test(test_refused_alone),
         cmocka_unit_test(test_a_token_is_waited_for),
+        cmocka_unit_test(test_an_answer_to_another_user_stops_it),
         cmocka_unit_test(test_another_user_stops_it),
         cmocka_unit_test(test_pulls),
         cmocka_unit_test(test_every_truncation),
