@@ -92,6 +92,8 @@ static void accept_look(tm_server *server) {
 static size_t take_effects(tm_server *server) {
     tm_effect effect;
     size_t count = 0;
+    // Again in every round: an answer may let a pipelined request in.
+    tm_service_decide(server->service, tm_server_now(server));
     for (; tm_service_effect(server->service, &effect); count++) {
         tm_peer *peer = effect.peer;
         switch (effect.kind) {
@@ -295,6 +297,7 @@ static tm_status begin(tm_server *server, char problem[256]) {
         return TM_E_IO;
     }
     accept_go(server);
+    tm_service_tune(server->service)->gather = true;
     server->store->wake_context = server;
     server->store->wake = store_wake;
     return TM_OK;

@@ -32,6 +32,7 @@ struct tm_service {
 
     tm_table lists; // name -> ledger
     tm_ledger *newest, *oldest;
+    tm_ledger *gathered; // pushes of theirs wait for tm_service_decide
     size_t list_bytes;
     tm_conn *conns;
     size_t conn_count, sub_count;

@@ -123,7 +123,7 @@ static void forget(tm_ledger *ledger) {
 
 void tm_ledger_free(tm_ledger *ledger) {
     tm_service *service = ledger->service;
-    TM_ASSERT(ledger->job == TM_JOB_NONE && !ledger->saving &&
+    TM_ASSERT(ledger->job == TM_JOB_NONE && !ledger->saving && !ledger->gathered &&
               ledger->subs == NULL);
     forget(ledger);
     tm_buf_deinit(&ledger->saved);
@@ -138,11 +138,12 @@ void tm_ledger_free(tm_ledger *ledger) {
 }
 
 static bool in_use(const tm_ledger *ledger) {
-    return ledger->pumping || ledger->entered > 0 || ledger->job != TM_JOB_NONE ||
-           ledger->saving || ledger->compact || ledger->reads > 0 ||
-           ledger->subs != NULL || ledger->waiting.first != NULL ||
-           ledger->verifying.first != NULL || ledger->pushes.first != NULL ||
-           ledger->batch.first != NULL || ledger->parked.first != NULL;
+    return ledger->pumping || ledger->gathered || ledger->entered > 0 ||
+           ledger->job != TM_JOB_NONE || ledger->saving || ledger->compact ||
+           ledger->reads > 0 || ledger->subs != NULL ||
+           ledger->waiting.first != NULL || ledger->verifying.first != NULL ||
+           ledger->pushes.first != NULL || ledger->batch.first != NULL ||
+           ledger->parked.first != NULL;
 }
 
 void tm_ledger_spare(tm_ledger *ledger) {
@@ -167,7 +168,22 @@ void tm_ledger_ask(tm_ledger *ledger, tm_call *call) {
     call->ledger = ledger;
     bool push = call->kind == TM_CALL_PUSH;
     tm_calls_add(push ? &ledger->pushes : &ledger->waiting, call);
-    tm_ledger_pump(ledger);
+    if (!push || !ledger->service->config.gather) {
+        tm_ledger_pump(ledger);
+    } else if (!ledger->gathered) {
+        ledger->gathered = true;
+        ledger->gathered_next = ledger->service->gathered;
+        ledger->service->gathered = ledger;
+    }
+}
+
+void tm_ledger_gathered(tm_service *service) {
+    tm_ledger *ledger;
+    while ((ledger = service->gathered) != NULL) {
+        service->gathered = ledger->gathered_next;
+        ledger->gathered = false;
+        tm_ledger_pump(ledger);
+    }
 }
 
 void tm_ledger_wait(tm_ledger *ledger, tm_call *call) {

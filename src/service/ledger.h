@@ -87,12 +87,14 @@ struct tm_ledger {
     tm_rejection *rejections; // room for TM_REJECTED_MAX, or none
     uint32_t rejection_count;
 
-    tm_calls waiting;   // for the list to be WARM
-    tm_calls verifying; // for a consistent read
-    tm_calls pushes;    // to be decided
-    tm_calls batch;     // decided on the draft
-    tm_calls parked;    // for news
-    tm_block *block;    // being appended
+    tm_calls waiting;         // for the list to be WARM
+    tm_calls verifying;       // for a consistent read
+    tm_calls pushes;          // to be decided
+    tm_calls batch;           // decided on the draft
+    tm_calls parked;          // for news
+    tm_ledger *gathered_next; // of those whose pushes wait for tm_service_decide
+    bool gathered;
+    tm_block *block; // being appended
     tm_store_append append;
     tm_store_read read;
     tm_store_load load;
@@ -126,6 +128,9 @@ tm_ledger *tm_ledger_find(struct tm_service *service, tm_key key);
 
 // tm_ledger_ask - a call begins. It may be over when this returns.
 void tm_ledger_ask(tm_ledger *ledger, tm_call *call);
+
+// tm_ledger_gathered - decide the pushes that were gathered.
+void tm_ledger_gathered(struct tm_service *service);
 
 // tm_ledger_wait - the call is to be served again when the list is WARM.
 void tm_ledger_wait(tm_ledger *ledger, tm_call *call);

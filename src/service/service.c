@@ -293,6 +293,11 @@ void tm_service_tick(tm_service *service, tm_now now) {
     tm_backlog_resume(service);
 }
 
+void tm_service_decide(tm_service *service, tm_now now) {
+    service->now = now;
+    tm_ledger_gathered(service);
+}
+
 void tm_service_stop(tm_service *service, tm_now now) {
     service->stopping = true;
     for (uint32_t i = 0; i < service->call_count; i++) {
@@ -305,7 +310,7 @@ void tm_service_stop(tm_service *service, tm_now now) {
 }
 
 bool tm_service_idle(const tm_service *service) {
-    return service->outstanding == 0;
+    return service->outstanding == 0 && service->gathered == NULL;
 }
 
 // ---- for programs -------------------------------------------------------------------

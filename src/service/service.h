@@ -52,6 +52,9 @@ typedef struct tm_service_config {
     uint32_t snapshot_ops; // save a snapshot after so many operations; 0 = 1000
     uint64_t memory_max;   // bytes of list state kept warm; 0 = 1 GiB
     size_t queue_soft_max; // bytes unsent to a connection before BEHIND; 0 = 1 MiB
+    // Pushes wait for tm_service_decide, so that all that one turn of the host's loop
+    // brings to a list share one append, one SAVED and one commit.
+    bool gather;
 } tm_service_config;
 
 // tm_service_new - gives: tm_service_free. `config` is copied, what it points to is kept.
@@ -61,8 +64,8 @@ TM_MUST_USE tm_status tm_service_new(const tm_service_config *config,
 // tm_service_free - needs tm_service_idle, and every connection disconnected.
 void tm_service_free(tm_service *service);
 
-// tm_service_tune - the live configuration: policy, push_ops_max, floor_age_ms may be
-// changed between calls. Lent.
+// tm_service_tune - the live configuration: policy, push_ops_max, floor_age_ms and gather
+// may be changed between calls. Lent.
 tm_service_config *tm_service_tune(tm_service *service);
 
 // ---- Requests -------------------------------------------------------------------------
@@ -135,11 +138,16 @@ void tm_frame_release(tm_service *service, tm_frame *frame);
 uint64_t tm_service_deadline(const tm_service *service);
 void tm_service_tick(tm_service *service, tm_now now);
 
+// tm_service_decide - with `gather`: the turn is over, decide what it brought. Before the
+// effects are taken. Without, nothing ever waits for it.
+void tm_service_decide(tm_service *service, tm_now now);
+
 // tm_service_stop - from now on saves and subscriptions are refused (503, `stopping`);
 // long polls are answered. What was begun completes.
 void tm_service_stop(tm_service *service, tm_now now);
 
-// tm_service_idle - no append, read or save of the store is outstanding.
+// tm_service_idle - no append, read or save of the store is outstanding, and none waits
+// for tm_service_decide.
 bool tm_service_idle(const tm_service *service);
 
 // ---- For programs ---------------------------------------------------------------------

@@ -300,6 +300,32 @@ static void test_joined(void **state) {
     rig_close(&r);
 }
 
+// Pushes that are gathered wait for the end of the turn, and then share an append; one
+// whose asker went away is decided all the same.
+static void test_gathered(void **state) {
+    (void)state;
+    rig_world r = slow_world();
+    r.config.gather = true;
+    SLOW_OPEN(r);
+    rig_answer *other = rig_post_start(&r, "other", BODY(ADD("o", "o", 1)));
+    rig_answer *a = rig_post_start(&r, RIG_LIST, BODY(ADD("a", "x", 1)));
+    rig_answer *b = rig_post_start(&r, RIG_LIST, BODY(ADD("b", "y", 1)));
+    rig_run(&r);
+    T_EQ(slow_started(r.store, SLOW_APPEND | SLOW_LOAD), 0);
+    T_TRUE(!tm_service_idle(r.service));
+    tm_service_cancel(r.service, other->ticket);
+    tm_service_decide(r.service, r.now);
+    rig_run(&r);
+    T_EQ(slow_started(r.store, SLOW_APPEND), 2); // one of each list
+    T_TEXT(t_str(rig_acks(a->json)), "ok:1");
+    T_TEXT(t_str(rig_acks(b->json)), "ok:2");
+    T_EQ(rig_int(a->json, "version"), 2);
+    T_EQ(rig_metric(&r, "joined_pushes_total"), 1);
+    T_TRUE(tm_service_idle(r.service) && !other->done);
+    T_EQ(rig_int(rig_get(&r, "/v1/lists/other")->json, "version"), 1);
+    rig_close(&r);
+}
+
 // A duplicate of what is being appended is acked when that is durable, and not before.
 static void test_duplicate_in_flight(void **state) {
     (void)state;
@@ -764,6 +790,7 @@ int main(void) {
         cmocka_unit_test(test_fork_searches_the_log),
         cmocka_unit_test(test_nothing_before_durable),
         cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_gathered),
         cmocka_unit_test(test_duplicate_in_flight),
         cmocka_unit_test(test_large_push),
         cmocka_unit_test(test_push_ops_max),
