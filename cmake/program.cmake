@@ -2,12 +2,21 @@
 add_executable(tidemark ${CMAKE_SOURCE_DIR}/src/cmd/main.c)
 target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
 
-# make bench: each bench/X.c is a program bench_X that prints a table.
+# make bench: each bench/X.c is a program bench_X; what they share is bench/kit.
 add_custom_target(bench)
+file(GLOB bench_kit CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/kit/*.c)
+add_library(tm_bench STATIC EXCLUDE_FROM_ALL ${bench_kit})
+target_link_libraries(tm_bench PUBLIC tm_net)
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
 foreach(source IN LISTS bench_sources)
     get_filename_component(stem ${source} NAME_WE)
     add_executable(bench_${stem} ${source})
-    target_link_libraries(bench_${stem} PRIVATE tm_cmd tm_net tm_assets)
+    target_link_libraries(bench_${stem} PRIVATE tm_net tm_store)
     add_dependencies(bench bench_${stem})
+endforeach()
+foreach(stem load peers)
+    if(TARGET bench_${stem})
+        target_link_libraries(bench_${stem} PRIVATE tm_bench)
+        add_dependencies(bench_${stem} tidemark)
+    endif()
 endforeach()
