@@ -175,6 +175,7 @@ static void start(tm_store *store, tm_store_own *own, tm_request kind) {
         place->last = own;
         place_pump(s, place);
     }
+    if (s->clock != NULL) s->wake_due = true; // there is no thread to do it
     tm_sqlite_unlock(s);
 }
 

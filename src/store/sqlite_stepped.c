@@ -46,12 +46,21 @@ static bool step(tm_sqlite *s) {
     return false;
 }
 
+static uint64_t due_us(tm_sqlite *s) {
+    uint64_t at_us = UINT64_MAX;
+    bool now = s->completed.first != NULL || s->writes.first != NULL ||
+               s->reads.first != NULL || (s->wal.wanted && s->dead == TM_OK);
+    tm_due due = tm_writer_due(s, s->clock_us, &at_us);
+    return now || due.chore || due.file || due.empty ? 0 : at_us;
+}
+
 static size_t stepped_poll(tm_store *store) {
     tm_sqlite *s = (tm_sqlite *)(void *)store;
     pthread_mutex_lock(&s->lock);
     size_t told = tm_sqlite_tell(s);
     pthread_mutex_lock(&s->lock);
     (void)step(s);
+    if (due_us(s) == 0) s->wake_due = true;
     tm_sqlite_unlock(s);
     return told;
 }
@@ -84,11 +93,8 @@ void tm_stepped_start(tm_sqlite *s) {
 
 uint64_t tm_sqlite_due(tm_store *store) {
     tm_sqlite *s = (tm_sqlite *)(void *)store;
-    uint64_t at_us = UINT64_MAX;
     pthread_mutex_lock(&s->lock);
-    bool now = s->completed.first != NULL || s->writes.first != NULL ||
-               s->reads.first != NULL || (s->wal.wanted && s->dead == TM_OK);
-    tm_due due = tm_writer_due(s, s->clock_us, &at_us);
+    uint64_t at_us = due_us(s);
     pthread_mutex_unlock(&s->lock);
-    return now || due.chore || due.file || due.empty ? 0 : at_us;
+    return at_us;
 }
