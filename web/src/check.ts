@@ -1,87 +1,62 @@
 /** check.ts - a caller's mistakes, found where they are made; and the browser's defaults. */
-import type { CoreSource } from "./core.js";
-import { browserClock, browserPage, type Clock, type Page } from "./host.js";
-import { base64url } from "./session.js";
-import { browserDisk, browserLocal, type DiskStore, type LocalStore } from "./storage.js";
-import type { OpenSocket, Token } from "./transport.js";
-import type { Data, Id, Options } from "./types.js";
-import { browserLocks, type Locks } from "./writers.js";
+import { fail } from "./errors.js";
+import { browserClock, browserPage } from "./host.js";
+import { browserDisk, browserLocal } from "./storage.js";
+import type { OpenSocket } from "./transport.js";
+import type { Data, Options } from "./types.js";
+import { browserLocks } from "./writers.js";
+
+const quoted = (text: unknown): string => JSON.stringify(text);
 
 /** Options with nothing left open. */
-export type Checked<F extends string> = {
-  readonly url: string;
-  readonly user: string;
-  readonly list: string;
-  readonly token: Token | undefined;
-  readonly fields: readonly F[] | undefined;
-  readonly warnBeforeClose: boolean;
-  readonly newId: () => Id;
-  readonly core: CoreSource | undefined;
-  readonly local: LocalStore | undefined;
-  readonly openDisk: () => Promise<DiskStore | undefined>;
-  readonly locks: Locks;
-  readonly persist: () => Promise<unknown>;
-  readonly socket: OpenSocket | null;
-  readonly fetch: typeof globalThis.fetch;
-  readonly clock: Clock;
-  readonly page: Page;
-  readonly random: (bytes: number) => Uint8Array;
-};
+export type Checked<F extends string> = ReturnType<typeof checkOptions<F>>;
 
-export function checkOptions<F extends string>(options: Options<F>): Checked<F> {
-  const { user, list, token, fields, storage = {}, clock = browserClock } = options;
-  if (typeof user !== "string" || user === "")
-    throw new TypeError("tidemark: openList needs a user: whose list is it?");
-  if (!/^[a-z0-9-]{1,64}$/.test(list)) {
-    throw new TypeError(
-      `tidemark: a list's name is 1 to 64 of a-z, 0-9 and "-", not ${JSON.stringify(list)}`,
-    );
-  }
-  const taken = fields?.find((name) => !fieldName(name));
-  if (taken !== undefined) throw new TypeError(badField(taken));
+export function checkOptions<F extends string>(options: Options<F>) {
+  const { user, list, fields, storage = {}, clock = browserClock } = options;
+  if (!user || typeof user !== "string")
+    fail("user", "openList needs `user`: whose list is it?");
+  if (!/^[a-z0-9-]{1,64}$/.test(list))
+    fail("list", `a list's name is 1 to 64 of a-z, 0-9 and "-", not ${quoted(list)}`);
+  fields?.forEach(checkName);
   const url = address(options.url);
   // Encoded, so that no user's name can reach into another's records.
   const scope = [url, user, list].map(encodeURIComponent).join("/");
-  const random = options.random ?? ((bytes) => crypto.getRandomValues(new Uint8Array(bytes)));
+  const random =
+    options.random ?? ((bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)));
+  /** A random word of so many bytes, a multiple of 3. */
+  const word = (bytes: number): string =>
+    btoa(String.fromCharCode(...random(bytes))).replace(/\W/g, (c) => (c === "+" ? "-" : "_"));
   const local = (storage.local ?? browserLocal)(scope);
-  const word = (bytes: number): string => base64url(random(bytes));
   return {
     url,
     user,
     list,
-    token,
     fields,
-    warnBeforeClose: options.warnBeforeClose ?? false,
-    newId: options.newId ?? (() => word(15)),
-    core: options.core,
+    random,
+    word,
     local,
+    clock,
+    token: options.token,
+    warnBeforeClose: options.warnBeforeClose,
+    newId: options.newId ?? (() => word(15)),
     openDisk: () => (storage.disk ?? browserDisk)(scope),
     locks: storage.locks?.(scope) ?? browserLocks(scope, local, clock, word),
     persist: storage.persist ?? persist,
     socket: options.socket === undefined ? browserSocket() : options.socket,
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-    clock,
     page: options.page ?? browserPage(),
-    random,
   };
 }
 
 function address(given: string): string {
-  let url: URL;
+  let url: URL | undefined;
   try {
     url = new URL(given || "/", globalThis.location?.href);
   } catch {
-    throw new TypeError(
-      `tidemark: ${JSON.stringify(given)} is no address; write it like "https://photos.example"`,
-    );
+    // said below
   }
-  if (!/^https?:$/.test(url.protocol))
-    throw new TypeError(`tidemark: the address must be http or https, not ${url.protocol}`);
-  if (url.search || url.username || url.password) {
-    throw new TypeError(
-      "tidemark: the address takes no query and no password; a token goes into `token`",
-    );
-  }
+  if (!url || !/^https?:[^?@]*$/.test(url.href))
+    fail("url", `write the url like "https://photos.example", not ${quoted(given)}; a token is an option`);
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
@@ -95,10 +70,13 @@ async function persist(): Promise<unknown> {
 }
 
 /** SEMANTICS 1; and not what an item has already. */
-const fieldName = (name: string): boolean =>
-  /^[A-Za-z][A-Za-z0-9_]{0,31}$/.test(name) && name !== "id" && name !== "imageId";
-const badField = (name: string): string =>
-  `tidemark: a field cannot be called ${JSON.stringify(name)}: a letter, then up to 31 letters, digits and "_"; not id or imageId`;
+function checkName(name: string): void {
+  if (!/^(?!(id|imageId)$)[A-Za-z][A-Za-z0-9_]{0,31}$/.test(name))
+    fail(
+      "field-name",
+      `a field cannot be called ${quoted(name)}: a letter, then up to 31 letters, digits and "_"; not id or imageId`,
+    );
+}
 
 /** SEMANTICS 8. */
 const VALUE_MAX = 4096;
@@ -113,22 +91,15 @@ export function checkData<F extends string>(
     ([, value]) => value !== undefined,
   );
   for (const [name, value] of given) {
-    if (fields && !fields.includes(name as F)) {
-      throw new TypeError(
-        `tidemark: no field ${JSON.stringify(name)}; this list has ${fields.join(", ")}`,
-      );
-    }
-    if (!fieldName(name)) throw new TypeError(badField(name));
+    if (fields && !fields.includes(name as F))
+      fail("field", `no field ${quoted(name)}; this list has ${fields.join(", ")}`);
+    checkName(name);
     if (value === null) continue;
-    if (typeof value !== "string")
-      throw new TypeError(`tidemark: ${name} must be a string or null, not ${typeof value}`);
-    if (/\p{Surrogate}/u.test(value))
-      throw new RangeError(`tidemark: ${name} holds half of a character (a lone surrogate)`);
-    const bytes = value.length * 3 <= VALUE_MAX ? 0 : encoder.encode(value).length;
-    if (bytes > VALUE_MAX)
-      throw new RangeError(
-        `tidemark: ${name} is too long: ${bytes} bytes, at most ${VALUE_MAX} fit`,
-      );
+    const whole = typeof value === "string" && !/\p{Surrogate}/u.test(value);
+    const { length } = encoder.encode(value);
+    if (!whole) fail("value", `${name} must be null or a string of whole characters`);
+    if (length > VALUE_MAX)
+      fail("too-long", `${name} is too long: ${length} bytes, at most ${VALUE_MAX} fit`);
   }
   return Object.fromEntries(given) as Data<string>;
 }

@@ -7,163 +7,161 @@
  * - dropped if it says what the field showed at focus (or what was last written from it);
  * - without a draft, blur writes nothing; a field without focus shows the current value.
  *
- * `Draft` knows no document; `bindDraft` ties one to an <input> or <textarea>, and
+ * `makeDraft` knows no document; `bindDraft` ties one to an <input> or <textarea>, and
  * react.ts to React's.
  */
 import { browserClock, type Clock } from "./host.js";
-import { Cell, type Readable } from "./readable.js";
+import { cell, type Readable } from "./readable.js";
 import type { Data, Id, List } from "./types.js";
 
+/** How long a pause in typing writes what is there, unless `pauseMs` says otherwise. */
 export const PAUSE_MS = 800;
 
+/** All of them may be left out. */
 export type DraftOptions = {
-  /** How long a pause in typing writes what is there. */
+  /** How long a pause in typing writes what is there, in milliseconds; {@link PAUSE_MS}. */
   readonly pauseMs?: number;
   readonly clock?: Clock;
   /** This text found no place: its item was removed, or its field went away unwritable. */
   readonly gone?: (text: string) => void;
 };
 
+/** What a field shows. */
 export type DraftState = {
-  /** What the field shows. */
   readonly text: string;
   /** Why the text cannot be written (too long, say); it stays a draft until it can. */
   readonly problem: string | undefined;
 };
 
-export class Draft<F extends string> implements Readable<DraftState> {
-  readonly #list: List<F>;
-  readonly #id: Id;
-  readonly #field: F;
-  readonly #pauseMs: number;
-  readonly #clock: Clock;
-  readonly #gone: (text: string) => void;
-  readonly #state: Cell<DraftState>;
-  #focused = false;
-  #composing = false;
-  #from = ""; // what the field showed at focus, or what was written since
-  #release: (() => void) | undefined; // there is a draft
-  #pause = (): void => {};
-  #unwatch: (() => void) | undefined;
-
-  constructor(list: List<F>, id: Id, field: F, options: DraftOptions = {}) {
-    this.#list = list;
-    this.#id = id;
-    this.#field = field;
-    this.#pauseMs = options.pauseMs ?? PAUSE_MS;
-    this.#clock = options.clock ?? browserClock;
-    this.#gone = options.gone ?? (() => {});
-    this.#state = new Cell<DraftState>({ text: this.#current(), problem: undefined });
-  }
-
-  readonly snapshot = (): DraftState => {
-    if (!this.#unwatch) this.#follow(); // nobody keeps it up to date
-    return this.#state.snapshot();
-  };
-
-  readonly subscribe = (changed: () => void): (() => void) => this.#state.subscribe(changed);
-
+/** One text field of one item: tell it what happens to the field, and show its snapshot. */
+export type Draft = Readable<DraftState> & {
   /** Follows the list from now on. Returns the way out, which writes a draft. */
-  readonly open = (): (() => void) => {
-    this.#unwatch ??= this.#list.item(this.#id).subscribe(() => {
-      this.#follow();
-      this.#state.tell();
-    });
-    this.#follow();
-    this.#state.tell();
-    return () => {
-      this.#unwatch?.();
-      this.#unwatch = undefined;
-      this.#focused = false;
-      this.#write();
-      if (this.#release) this.#gone(this.#state.snapshot().text); // nobody is left to mend it
-      this.#end();
-    };
-  };
-
-  readonly focus = (): void => {
-    if (this.#focused) return;
-    if (!this.#release) this.#from = this.snapshot().text;
-    this.#focused = true;
-  };
-
+  open(): () => void;
+  focus(): void;
   /** An input event: this is what the field holds now. */
-  readonly input = (text: string): void => {
-    this.focus(); // some fields are filled without one: a script, a drop
-    this.#release ??= this.#list.holdDraft(() => this.#write());
-    this.#show(text, undefined);
-    this.#wait();
-  };
+  input(text: string): void;
+  compositionStart(): void;
+  compositionEnd(): void;
+  blur(): void;
+};
 
-  readonly compositionStart = (): void => {
-    this.#composing = true;
-  };
-  readonly compositionEnd = (): void => {
-    this.#composing = false;
-    if (this.#release) this.#wait();
-  };
+/** The draft of `field` of the item `id`, for bindings; pages use {@link bindDraft}. */
+export function makeDraft<F extends string>(
+  list: List<F>,
+  id: Id,
+  field: F,
+  options: DraftOptions = {},
+): Draft {
+  const { pauseMs = PAUSE_MS, clock = browserClock, gone = () => {} } = options;
+  const item = list.item(id);
+  const current = (): string => item.snapshot()?.[field] ?? "";
+  const state = cell<DraftState>({ text: current(), problem: undefined });
+  let focused = false;
+  let composing = false;
+  let from = ""; // what the field showed at focus, or what was written since
+  let release: (() => void) | undefined; // there is a draft
+  let stopPause = (): void => {};
+  let unwatch: (() => void) | undefined;
 
-  readonly blur = (): void => {
-    this.#composing = false;
-    this.#focused = false;
-    this.#write();
-    this.#follow();
-    this.#state.tell();
-  };
-
-  #current(): string {
-    return this.#list.item(this.#id).snapshot()?.[this.#field] ?? "";
+  function show(text: string, problem?: string): void {
+    const old = state.snapshot();
+    if (text !== old.text || problem !== old.problem) state.put({ text, problem });
   }
 
   /** Shows the current value, unless the field is the user's. */
-  #follow(): void {
-    if (this.#focused || this.#release) return;
-    const text = this.#current();
-    const { text: old, problem } = this.#state.snapshot();
-    if (text !== old || problem !== undefined) this.#state.put({ text, problem: undefined });
+  function follow(): void {
+    if (!focused && !release) show(current());
+  }
+  function followAndTell(): void {
+    follow();
+    state.tell();
   }
 
-  #show(text: string, problem: string | undefined): void {
-    this.#state.put({ text, problem });
-    this.#state.tell();
-  }
-
-  #wait(): void {
-    this.#pause();
-    this.#pause = this.#clock.after(this.#pauseMs, () => {
-      if (!this.#composing) this.#write();
-    });
+  function wait(): void {
+    stopPause();
+    stopPause = clock.after(pauseMs, () => composing || write());
   }
 
   /** The draft, if there is one, becomes an operation. */
-  #write(): void {
-    this.#pause();
-    if (!this.#release) return;
-    const { text } = this.#state.snapshot();
-    if (text !== this.#from) {
+  function write(): void {
+    stopPause();
+    if (!release) return;
+    const { text } = state.snapshot();
+    if (text !== from) {
       try {
-        const written = this.#list.update(this.#id, { [this.#field]: text } as Data<F>);
-        if (written === "gone") this.#gone(text);
+        if (list.update(id, { [field]: text } as Data<F>) === "gone") gone(text);
       } catch (error) {
         // Kept as a draft, shown, and closing stays unsafe: dropping it would lose it.
-        this.#show(text, error instanceof Error ? error.message : String(error));
-        return;
+        show(text, (error as Error).message);
+        return state.tell();
       }
-      this.#from = text;
+      from = text;
     }
-    this.#end();
+    end();
   }
 
-  #end(): void {
-    const release = this.#release;
-    this.#release = undefined;
-    release?.();
+  function end(): void {
+    const held = release;
+    release = undefined;
+    held?.();
   }
+
+  function snapshot(): DraftState {
+    if (!unwatch) follow(); // nobody keeps it up to date
+    return state.snapshot();
+  }
+
+  function focus(): void {
+    if (focused) return;
+    if (!release) from = snapshot().text;
+    focused = true;
+  }
+
+  return {
+    snapshot,
+    subscribe: state.subscribe,
+    open() {
+      unwatch ??= item.subscribe(followAndTell);
+      followAndTell();
+      return () => {
+        unwatch?.();
+        unwatch = undefined;
+        focused = false;
+        write();
+        if (release) gone(state.snapshot().text); // nobody is left to mend it
+        end();
+      };
+    },
+    focus,
+    input(text) {
+      focus(); // some fields are filled without one: a script, a drop
+      release ??= list.holdDraft(write);
+      show(text);
+      state.tell();
+      wait();
+    },
+    compositionStart() {
+      composing = true;
+    },
+    compositionEnd() {
+      composing = false;
+      if (release) wait();
+    },
+    blur() {
+      composing = focused = false;
+      write();
+      followAndTell();
+    },
+  };
 }
 
 type TextField = HTMLInputElement | HTMLTextAreaElement;
 
-/** Ties a field of an item to a text field of the document. Returns the way out. */
+/**
+ * Ties `field` of the item `id` to an <input> or <textarea>: shows the value, writes what is
+ * typed, and says by the field's validity why a text cannot be written. Returns the way out,
+ * which writes what was typed.
+ */
 export function bindDraft<F extends string>(
   list: List<F>,
   id: Id,
@@ -171,7 +169,7 @@ export function bindDraft<F extends string>(
   input: TextField,
   options?: DraftOptions,
 ): () => void {
-  const draft = new Draft(list, id, field, options);
+  const draft = makeDraft(list, id, field, options);
   const show = (): void => {
     const { text, problem } = draft.snapshot();
     if (input.value !== text) input.value = text; // setting it moves the caret

@@ -1,5 +1,6 @@
 /** host.ts - the clock and the page around the list, as small objects with browser defaults. */
 
+/** Time, for the engine and for timers. */
 export interface Clock {
   /** Milliseconds since 1970; may jump. */
   wall(): number;
@@ -22,16 +23,20 @@ export const browserClock: Clock = {
 };
 
 /**
+ * What happens to the page:
+ *
  * - `visible`, `hidden`, `online`, `offline`: as the browser says them.
  * - `leave`: the page may never run again (pagehide, freeze): what is to be saved, now.
  * - `return`: it does run again after all (from the back/forward cache, or thawed).
  */
 export type PageEvent = "visible" | "hidden" | "online" | "offline" | "leave" | "return";
 
+/** The page around the list; the default is the browser's. */
 export interface Page {
   visible(): boolean;
   /** False only if there is surely no network. */
   online(): boolean;
+  /** Returns the way out. */
   listen(told: (event: PageEvent) => void): () => void;
   /** Ask the user before the page is closed, from now on or no more. */
   warn(active: boolean): void;
@@ -41,32 +46,22 @@ export interface Page {
 export function browserPage(): Page {
   const view = globalThis.window as Window | undefined;
   const document = globalThis.document as Document | undefined;
-  const scope =
-    "addEventListener" in globalThis ? (globalThis as unknown as EventTarget) : undefined;
+  const visible = (): boolean => document?.visibilityState !== "hidden";
   const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
   return {
-    visible: () => document?.visibilityState !== "hidden",
+    visible,
     online: () => globalThis.navigator?.onLine !== false,
     listen(told) {
-      const ways: (() => void)[] = [];
-      const on = (
-        target: EventTarget | undefined,
-        type: string,
-        then: (event: Event) => void,
-      ): void => {
-        target?.addEventListener(type, then);
-        ways.push(() => target?.removeEventListener(type, then));
-      };
-      on(document, "visibilitychange", () =>
-        told(document?.visibilityState === "hidden" ? "hidden" : "visible"),
-      );
+      const leave = new AbortController();
+      const on = (from: EventTarget | undefined, type: string, say: (event: Event) => void): void =>
+        from?.addEventListener(type, say, { signal: leave.signal });
+      on(document, "visibilitychange", () => told(visible() ? "visible" : "hidden"));
       on(document, "freeze", () => told("leave"));
       on(document, "resume", () => told("return"));
       on(view, "pagehide", () => told("leave"));
       on(view, "pageshow", (event) => (event as PageTransitionEvent).persisted && told("return"));
-      on(scope, "online", () => told("online"));
-      on(scope, "offline", () => told("offline"));
-      return () => ways.forEach((out) => out());
+      for (const word of ["online", "offline"] as const) on(view, word, () => told(word));
+      return () => leave.abort();
     },
     // Only while there is something to lose: a listener that stays keeps pages out of the
     // back/forward cache.

@@ -10,495 +10,431 @@
  * The list outlives its sessions (session.ts). While one is being replaced, which takes
  * milliseconds, writes are held here, and said to be volatile.
  */
-import { GONE, loadCore, OK, type EngineEvent, type EngineStatus } from "./core.js";
 import { checkData, checkOptions, type Checked } from "./check.js";
+import {
+  GONE,
+  loadCore,
+  OK,
+  written,
+  type Connection,
+  type Engine,
+  type EngineStatus,
+  type Written,
+} from "./core.js";
+import { fail, STOPPED } from "./errors.js";
 import type { PageEvent } from "./host.js";
-import { Cell, Listeners, type Readable } from "./readable.js";
-import { Session } from "./session.js";
-import type {
-  Connection,
-  Data,
-  DeadLetter,
-  Direction,
-  Id,
-  Item,
-  List,
-  Options,
-  Problem,
-  Receipt,
-  Status,
-  Superseded,
-  Written,
-} from "./types.js";
-import { deadLetterOf, receiptsOf, supersededOf } from "./told.js";
-import { View } from "./view.js";
+import { cell, listeners, listenersById } from "./readable.js";
+import { openSession, statusOf, type Session } from "./session.js";
+import type { Data, DeadLetter, Direction, Id, List, Options, Problem, Status } from "./types.js";
+import type { Superseded } from "./types.js";
+import { makeView } from "./view.js";
 
 type Edit =
   | { type: "ADD"; instanceId: Id; imageId: string; data?: Data<string> }
   | { type: "UPDATE_METADATA"; instanceId: Id; data: Data<string> }
   | { type: "DELETE"; instanceId: Id }
-  | { type: "SORT_CHANGE"; sort: Direction };
+  | { type: "SORT_CHANGE"; instanceId?: undefined; sort: Direction };
+
+/** What rescue.ts is let to see of a list. */
+export type Inside = {
+  readonly options: Checked<string>;
+  writeDrafts(): void;
+  /** When nothing is being replaced. */
+  session(): Promise<Session | undefined>;
+};
+export const insides = new WeakMap<object, Inside>();
 
 /** What is kept of the problems that nobody has listened for yet. */
 const UNHEARD_MAX = 20;
-const noReceipts: ReadonlyMap<Id, Receipt> = new Map();
 
-/** Opens a list: from what this browser has stored, network or not. */
+/**
+ * Opens a list: from what this browser has stored, network or not.
+ *
+ * Rejects with a {@link TidemarkError} that names the option which is wrong, or where
+ * core.wasm was looked for.
+ */
 export async function openList<F extends string>(options: Options<F>): Promise<List<F>> {
-  const list = new TidemarkList<F>(checkOptions(options));
-  await list.open();
-  return list;
-}
+  const checked = checkOptions(options);
+  const { fields, newId, page } = checked;
+  const module = await loadCore(options.core);
 
-class TidemarkList<F extends string> implements List<F> {
-  readonly #options: Checked<F>;
-  readonly #view = new View<F>();
-  readonly #status = new Cell<Status>({
-    phase: "offline",
-    connection: "offline",
-    pending: 0,
-    volatile: 0,
-    deadLetters: 0,
-    drafts: 0,
-    receipts: noReceipts,
-    safeToClose: true,
-  });
-  readonly #deadLetters = new Cell<readonly DeadLetter<F>[]>(Object.freeze([]));
-  readonly #superseded = new Listeners<Superseded<F>>();
-  readonly #problems = new Listeners<Problem>();
-  readonly #unheard: Problem[] = []; // said before anybody listened: while opening, say
-  readonly #ended = new Listeners(); // those who wait in flush
-  readonly #drafts = new Set<() => void>();
-  /** Said when the change that brought them is whole. */
-  #news: (() => void)[] = [];
-
-  #session: Session | undefined;
+  let session: Session | undefined;
   /** Work on the session that is under way; writes wait in `held`. */
-  #changing: Promise<void> | undefined;
-  #stale = false; // the session must be replaced as soon as nothing is volatile
-  #away = false; // the page left; it may come back
-  #closed = false;
-  #held: Edit[][] = [];
-  #engine: EngineStatus | undefined; // its last status
-  #statusStale = false;
-  #deadStale = false;
-  #connection: Connection = "offline";
-  /** Open batches: the ids each has touched, and how many held edits there were before it. */
-  #batches: { touched: Set<Id | "">; held: number }[] = [];
-  #holding: Edit[] = []; // edits of the outermost batch, if it is held
-  #asked = false; // for persistent storage
-  #unlisten = (): void => {};
+  let changing: Promise<void> | undefined;
+  const held: Edit[] = [];
+  let stale = false; // the session must be replaced as soon as nothing is volatile
+  let away = false; // the page left; it may come back
+  let closed = false;
+  let stopped = false;
+  let connection: Connection = "offline";
+  let engineStatus: EngineStatus | undefined; // as it was told last
+  let statusStale = false;
+  let deadStale = false;
+  /** Open batches: what each has touched. */
+  const batches: Set<Id>[] = [];
+  const drafts = new Set<() => void>();
+  const unheard: Problem[] = []; // said before anybody listened: while opening, say
+  const news: (() => void)[] = []; // said when the change that brought them is whole
+  let persisted = false; // asked for persistent storage
 
-  readonly items: Readable<readonly Item<F>[]> = this.#view.items;
-  readonly ids: Readable<readonly Id[]> = this.#view.ids;
-  readonly sort: Readable<Direction> = this.#view.sort;
-  readonly status: Readable<Status> = this.#status;
-  readonly deadLetters: Readable<readonly DeadLetter<F>[]> = this.#deadLetters;
-  readonly onSuperseded = this.#superseded.add;
+  const superseded = listeners<Superseded<F>>();
+  const problems = listeners<Problem>();
+  const waiting: (() => void)[] = []; // in flush
+  const ofReceipt = listenersById();
+  const deadLetters = cell<readonly DeadLetter<F>[]>([]);
+  const status = cell({ receipts: new Map() } as unknown as Status); // changed() fills it
 
-  constructor(options: Checked<F>) {
-    this.#options = options;
-  }
-
-  async open(): Promise<void> {
-    await this.#begin();
-    this.#unlisten = this.#options.page.listen((event) => this.#pageSays(event));
-  }
-
-  item(id: Id): Readable<Item<F> | undefined> {
-    return this.#view.item(id);
-  }
-
-  onProblem(listener: (problem: Problem) => void): () => void {
-    const out = this.#problems.add(listener);
-    this.#unheard.splice(0).forEach((problem) => this.#problems.tell(problem));
-    return out;
-  }
-
-  receipt(id: Id): Readable<Receipt | undefined> {
-    return {
-      snapshot: () => this.#status.snapshot().receipts.get(id),
-      subscribe: this.#status.subscribe,
-    };
-  }
+  const ask = (call: (engine: Engine) => unknown): string | undefined =>
+    session?.read((engine) => {
+      call(engine);
+      return engine.text();
+    });
+  const view = makeView<F>({
+    item: (id) => ask((engine) => engine.item(id)),
+    order: () => JSON.parse(ask((engine) => engine.order()) ?? "null") as Id[] | undefined,
+    sort: () => ask((engine) => engine.sort()) as Direction,
+  });
 
   // ---- Writing ------------------------------------------------------------------------
 
-  add(imageId: string, data?: Data<F>): { id: Id; written: Written } {
-    const id = this.#options.newId();
-    const fields = data && checkData(data, this.#options.fields);
-    const edit: Edit = { type: "ADD", instanceId: id, imageId, ...(fields && { data: fields }) };
-    return { id, written: this.#write(edit, id) };
-  }
-
-  update(id: Id, data: Data<F>): Written {
-    const fields = checkData(data, this.#options.fields);
-    if (Object.keys(fields).length === 0)
-      throw new TypeError("tidemark: update needs at least one field");
-    return this.#write({ type: "UPDATE_METADATA", instanceId: id, data: fields }, id);
-  }
-
-  remove(id: Id): Written {
-    return this.#write({ type: "DELETE", instanceId: id }, id);
-  }
-
-  setSort(direction: Direction): Written {
-    if (direction !== "asc" && direction !== "desc") {
-      throw new TypeError(
-        `tidemark: the sort direction is "asc" or "desc", not ${JSON.stringify(direction)}`,
-      );
+  /** The session that takes an edit; none while it is being replaced. */
+  function usable(): Session | undefined {
+    if (closed) fail("closed", "this list is closed; open it again");
+    if (stopped) fail("stopped", STOPPED);
+    if (batches.length === 0) {
+      comeBack();
+      session?.look(); // may find that it must end
     }
-    return this.#write({ type: "SORT_CHANGE", sort: direction }, "");
+    return session;
   }
 
-  batch(write: () => void): Written {
-    const session = this.#usable();
-    if (this.#batches.length === 0) this.#view.mark();
-    const batch = { touched: new Set<Id | "">(), held: this.#holding.length };
-    session?.begin();
-    this.#batches.push(batch);
-    let keep = false;
-    try {
-      const result = write() as unknown;
-      if (typeof (result as { then?: unknown } | undefined)?.then === "function") {
-        throw new TypeError(
-          "tidemark: a batch is written at once; do not pass it an async function",
-        );
-      }
-      keep = true;
-    } finally {
-      this.#batches.pop();
-      batch.touched.forEach((id) => this.#touch(id));
-      if (!keep) this.#holding.length = batch.held;
-      if (session && !session.over) session.end(keep);
-      else if (keep && this.#batches.length === 0) this.#hold(this.#holding.splice(0));
-    }
-    if (!session) return "volatile";
-    return this.#batches.length > 0 ? "ok" : this.#written(session);
+  /** What became of the edit; the first asks for storage that the browser keeps. */
+  function writtenBy(by: Session): Written {
+    if (!persisted) checked.persist().catch(() => {});
+    persisted = true;
+    const word = by.read((engine) => written[engine.written()]);
+    if (stopped) fail("stopped", STOPPED);
+    return word ?? "volatile";
   }
 
-  retry(deadLetter: string): Written {
-    return this.#onDead(deadLetter, (session) =>
-      session.run((engine, now) => engine.retry(now, deadLetter)),
-    );
-  }
-
-  discard(deadLetter: string): void {
-    this.#onDead(deadLetter, (session) =>
-      session.run((engine, now) => engine.discard(now, deadLetter)),
-    );
-  }
-
-  #onDead(id: string, call: (session: Session) => number): Written {
-    const session = this.#usable();
-    if (!session || !this.#deadLetters.snapshot().some((letter) => letter.id === id)) {
-      throw new RangeError(`tidemark: no dead letter ${JSON.stringify(id)}`);
-    }
-    const status = call(session);
-    if (status !== OK && status !== GONE) throw new Error(`tidemark: the core refused (${status})`);
-    return status === GONE ? "gone" : this.#written(session);
-  }
-
-  /** What became of the edit; the first of them asks for storage that the browser keeps. */
-  #written(session: Session): Written {
-    if (!this.#asked) {
-      this.#asked = true;
-      this.#options.persist().catch(() => {});
-    }
-    return session.read((engine) => engine.written());
-  }
-
-  #write(edit: Edit, id: Id | ""): Written {
-    const session = this.#usable();
-    const made = edit.type === "ADD" || edit.type === "SORT_CHANGE"; // needs no item
-    if (!session) {
-      if (!made && !this.#view.get(id)) return "gone";
-      if (this.#batches.length > 0) this.#holding.push(edit);
-      else this.#hold([edit]);
+  function write(edit: Edit): Written {
+    const by = usable();
+    const id = edit.instanceId ?? "";
+    // What is not shown is removed, or was never here: no text of it can be meant.
+    const needsItem = edit.type === "UPDATE_METADATA" || edit.type === "DELETE";
+    if (needsItem && !(ask((engine) => engine.item(id)) ?? view.item(id).snapshot())) return "gone";
+    if (!by) {
+      held.push(edit);
+      changed();
       return "volatile";
     }
-    // What is not shown is removed, or was never here: no text of it can be meant.
-    if (!made && session.read((engine, now) => engine.item(now, id)) === "") return "gone";
-    const { status, text } = session.run((engine, now) => engine.edit(now, JSON.stringify(edit)));
-    if (status === GONE) return "gone";
-    if (status !== OK) throw new RangeError(`tidemark: ${text || `refused (${status})`}`);
-    if (this.#batches.length === 0) return this.#written(session);
-    this.#touch(id);
+    const refused = by.run((engine) => {
+      const code = engine.edit(JSON.stringify(edit));
+      return code === OK ? "" : code === GONE ? undefined : engine.text() || `refused (${code})`;
+    });
+    if (stopped) fail("stopped", STOPPED);
+    if (refused === undefined) return "gone";
+    if (refused) fail("edit", refused);
+    if (batches.length === 0) return writtenBy(by);
+    touch(id);
     return "ok";
   }
 
   /** A change that is told only when the batch ends, but seen by who reads. */
-  #touch(id: Id | ""): void {
-    this.#view.changed(id);
-    this.#batches.at(-1)?.touched.add(id);
+  function touch(id: Id): void {
+    view.changed(id);
+    batches.at(-1)?.add(id);
   }
 
-  /** The session that takes an edit; none while it is being replaced. */
-  #usable(): Session | undefined {
-    if (this.#closed) throw new Error("tidemark: this list is closed");
-    if (this.#session?.over) throw new Error("tidemark: the core has stopped; reload the page");
-    if (this.#batches.length === 0) {
-      if (this.#away) this.#comeBack();
-      this.#session?.mine(); // may find that it is not, and begin another
+  function batch(work: () => void): Written {
+    const by = usable();
+    if (batches.length === 0) view.mark();
+    const mark = held.length;
+    by?.run((engine) => engine.begin());
+    batches.push(new Set());
+    let keep = false;
+    try {
+      const result = work() as unknown;
+      if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function")
+        fail("batch", "a batch is written at once; do not pass it an async function");
+      keep = true;
+    } finally {
+      batches.pop()?.forEach(touch);
+      by?.run((engine) => engine.end(keep));
+      if (!keep) held.length = mark;
+      changed();
     }
-    return this.#session;
+    if (!by) return "volatile";
+    return batches.length > 0 ? "ok" : writtenBy(by);
   }
 
-  #hold(edits: Edit[]): void {
-    if (edits.length === 0) return;
-    this.#held.push(edits);
-    this.#showStatus();
-    this.#tell();
-  }
-
-  async flush(): Promise<void> {
-    this.#session?.ask();
-    await new Promise<void>((resolve, reject) => {
-      const look = (): void => {
-        const { pending } = this.#status.snapshot();
-        if (pending > 0 && !this.#closed) return;
-        ways.forEach((out) => out());
-        if (pending === 0) resolve();
-        else reject(new Error("tidemark: the list was closed before the server held every edit"));
-      };
-      const ways = [this.#status.subscribe(look), this.#ended.add(look)];
-      look();
-    });
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#writeDrafts();
-    await this.#changing; // held edits are written first
-    this.#closed = true;
-    this.#unlisten();
-    this.#options.page.warn(false);
-    await this.#session?.close();
-    this.#connection = "offline";
-    this.#showStatus();
-    this.#tell();
-    this.#ended.tell();
-  }
-
-  // ---- Drafts -------------------------------------------------------------------------
-
-  holdDraft(write: () => void): () => void {
-    const draft = (): void => write();
-    const changed = (): void => {
-      this.#showStatus();
-      this.#tell();
-    };
-    this.#drafts.add(draft);
-    changed();
-    return () => {
-      if (this.#drafts.delete(draft)) changed();
-    };
-  }
-
-  #writeDrafts(): void {
-    [...this.#drafts].forEach((write) => write());
+  function onDead(id: string, call: (engine: Engine) => number): Written {
+    const by = usable();
+    const code = by?.run(call);
+    if (code === GONE) return "gone";
+    if (!by || code) fail("dead-letter", `no dead letter ${JSON.stringify(id)}; see \`deadLetters\``);
+    return writtenBy(by);
   }
 
   // ---- The page -----------------------------------------------------------------------
 
-  #pageSays(event: PageEvent): void {
-    switch (event) {
-      case "hidden":
-        this.#writeDrafts();
-        return this.#session?.visible(false);
-      case "visible":
-        this.#comeBack();
-        return this.#session?.visible(true);
-      case "online":
-        return this.#session?.online();
-      case "offline":
-        return this.#session?.offline();
-      case "leave":
-        return this.#leave();
-      case "return":
-        return this.#comeBack();
-    }
-  }
+  const writeDrafts = (): void => [...drafts].forEach((write) => write());
 
-  /** The page may never run again, or sleep while other pages take its writers over. */
-  #leave(): void {
-    this.#writeDrafts();
-    this.#session?.push();
-    if (this.#away || this.#changing || !this.#session || this.#status.snapshot().volatile > 0)
-      return;
-    this.#away = true;
-    this.#replace(async () => {});
-  }
+  const onPage: { readonly [event in PageEvent]: () => void } = {
+    hidden() {
+      writeDrafts();
+      session?.visible(false);
+    },
+    visible() {
+      comeBack();
+      session?.visible(true);
+    },
+    online: () => session?.online(),
+    offline: () => session?.offline(),
+    /** The page may never run again, or sleep while other pages take its writers over. */
+    leave() {
+      writeDrafts();
+      session?.push();
+      if (away || changing || !session || stopped || status.snapshot().volatile > 0) return;
+      away = true;
+      replace(async () => {});
+    },
+    return: comeBack,
+  };
 
-  #comeBack(): void {
-    if (!this.#away) return;
-    this.#away = false;
-    this.#replace(() => this.#begin());
+  function comeBack(): void {
+    if (!away) return;
+    away = false;
+    replace(begin);
   }
 
   /** Ends the session, then does what comes next. */
-  #replace(then: () => Promise<void>): void {
-    const old = this.#session;
-    this.#session = undefined;
-    const before = this.#changing;
-    const changing = (async () => {
+  function replace(then: () => Promise<void>): void {
+    const [old, before] = [session, changing];
+    session = undefined;
+    stale = false;
+    const work = (async () => {
       await before;
       await old?.close();
       await then();
-    })().catch((error: unknown) => {
-      this.#say("core", `the list could not be opened again: ${String(error)}`);
-    });
-    this.#changing = changing;
-    void changing.then(() => {
-      if (this.#changing === changing) this.#changing = undefined;
-    });
-    this.#connection = "offline";
-    this.#showStatus();
-    this.#tell();
+    })()
+      .catch((error: unknown) => {
+        if (!stopped) say("core", "reopen", `the list does not open again (${error}): reload the page`);
+      })
+      .then(() => {
+        if (changing === work) changing = undefined;
+      });
+    changing = work;
+    connection = "offline";
+    changed();
   }
 
   // ---- The session --------------------------------------------------------------------
 
-  async #begin(): Promise<void> {
-    const options = this.#options;
-    this.#stale = false;
-    let session: Session | undefined;
-    const own = (): boolean => this.#session === session; // no word of one that is being closed
-    session = await Session.open(
-      { ...options, module: await loadCore(options.core) },
-      {
-        event: (event) => this.#eventOf(event),
-        connection: (connection) => {
-          if (!own()) return;
-          this.#connection = connection;
-          this.#showStatus();
-          this.#tell();
-        },
-        problem: (kind, detail) => {
-          this.#say(kind, detail);
-          this.#tell();
-        },
-        settled: () => own() && this.#settled(),
-        stale: () => {
-          this.#stale = true;
-          this.#settled();
-        },
+  async function begin(): Promise<void> {
+    let made: Session | undefined;
+    const own = (): boolean => session === made; // no word of one that is being closed
+    made = await openSession(checked as Checked<string>, module, {
+      show: ({ key }) => view.changed(key),
+      status() {
+        statusStale = true;
       },
-    );
-    this.#session = session;
-    this.#view.reset(session);
-    this.#statusStale = this.#deadStale = true;
-    this.#settled();
-    const held = this.#held.splice(0);
-    held.forEach((edits) => this.#writeHeld(edits));
-    this.#showStatus();
-    this.#tell();
-  }
-
-  #writeHeld(edits: Edit[]): void {
-    try {
-      this.batch(() =>
-        edits.forEach((edit) => this.#write(edit, "instanceId" in edit ? edit.instanceId : "")),
-      );
-    } catch (error) {
-      this.#say(
-        "core",
-        `an edit made while the list was opened anew was refused: ${String(error)}`,
-      );
-    }
-  }
-
-  #eventOf(event: EngineEvent): void {
-    switch (event.kind) {
-      case "show":
-        return this.#view.changed(event.key);
-      case "dead":
-        this.#deadStale = true;
-        this.#statusStale = true;
-        return;
-      case "status":
-      case "receipt":
-        this.#statusStale = true;
-        return;
-      case "superseded": {
-        const superseded = supersededOf<F>(event);
-        return void this.#news.push(() => this.#superseded.tell(superseded));
+      dead() {
+        statusStale = deadStale = true;
+      },
+      superseded({ instance: item, field, mine, winner }) {
+        const lost = !item
+          ? { kind: "sort", mine, winner }
+          : field
+            ? { kind: "field", item, field, mine, winner }
+            : { kind: "removed", item };
+        news.push(() => superseded.tell(Object.freeze(lost as Superseded<F>)));
+      },
+      damage: ({ key, value }) =>
+        say("damage", "damage", `the stored record ${key} could not be read: ${value}`),
+      diverged: ({ value }) => say("diverged", "diverged", value),
+      problem: ({ key, value }) => say("server", key || value, value || key),
+      connection(now) {
+        if (!own()) return;
+        connection = now;
+        changed();
+      },
+      say(kind, code, detail) {
+        say(kind, code, detail);
+        changed();
+      },
+      settled: () => own() && settled(),
+      stale() {
+        stale = true;
+        settled();
+      },
+      stopped(why) {
+        stopped = true;
+        say("core", "stopped", `${STOPPED} (${why})`);
+        changed();
+      },
+    });
+    session = made;
+    view.reset();
+    statusStale = deadStale = true;
+    settled();
+    for (const edit of held.splice(0)) {
+      try {
+        write(edit);
+      } catch (error) {
+        say("core", "held", `an edit made while the list was opened again was refused: ${error}`);
       }
-      case "damage":
-        return this.#say(
-          "damage",
-          `the stored record ${event.key} could not be read: ${event.value}`,
-        );
-      case "diverged":
-        return this.#say("diverged", event.value);
-      case "problem":
-        return this.#say("server", event.value || event.key, event.key || event.value);
     }
+    changed();
   }
 
-  #say(kind: Problem["kind"], detail: string, code: string = kind): void {
+  function say(kind: Problem["kind"], code: string, detail: string): void {
     const problem = Object.freeze({ kind, code, detail });
-    this.#news.push(() => {
-      if (this.#problems.size > 0) this.#problems.tell(problem);
-      else if (this.#unheard.length < UNHEARD_MAX) this.#unheard.push(problem);
+    news.push(() => {
+      if (problems.size > 0) problems.tell(problem);
+      else if (unheard.length < UNHEARD_MAX) unheard.push(problem);
     });
   }
 
   /** One call of the engine, with all that it brought, is over. */
-  #settled(): void {
-    const session = this.#session;
-    if (!session || this.#batches.length > 0) return;
-    if (this.#statusStale) {
-      this.#statusStale = false;
-      const old = this.#engine;
-      this.#engine = session.read((engine, now) => engine.status(now));
-      this.#deadStale ||= old?.dead !== this.#engine.dead;
-      this.#showStatus();
+  function settled(): void {
+    if (!session || batches.length > 0) return;
+    if (statusStale) {
+      statusStale = false;
+      const dead = engineStatus?.dead;
+      engineStatus = session.read(statusOf) ?? engineStatus;
+      deadStale ||= dead !== engineStatus?.dead;
+      if (engineStatus?.volatile === 0) session.unkept.clear();
     }
-    if (this.#deadStale) {
-      this.#deadStale = false;
-      this.#deadLetters.put(
-        Object.freeze(session.read((engine) => engine.dead()).map(deadLetterOf<F>)),
-      );
+    if (deadStale) {
+      deadStale = false;
+      const letters = JSON.parse(ask((engine) => engine.dead()) ?? "[]") as Parameters<typeof letterOf>[0][];
+      deadLetters.put(Object.freeze(letters.map(letterOf<F>)));
     }
-    this.#tell();
-    if (this.#stale && this.#session === session && this.#status.snapshot().volatile === 0) {
-      this.#stale = false;
-      this.#replace(() => this.#begin());
-    }
+    changed();
+    if (stale && status.snapshot().volatile === 0) replace(begin);
   }
 
-  /** A status that says the same is the same. */
-  #showStatus(): void {
-    const old = this.#status.snapshot();
-    const held = this.#held.reduce((sum, edits) => sum + edits.length, 0);
-    const {
-      phase = "offline",
-      pending = 0,
-      volatile = 0,
-      dead = 0,
-      receipts = {},
-    } = this.#engine ?? {};
+  /** Shows the status as it is now, and tells of all that has changed. */
+  function changed(): void {
+    const old = status.snapshot();
+    const { phase, pending, volatile, dead, receipts } = engineStatus ?? NOTHING;
+    const waits = held.length;
+    const entries = Object.entries(receipts);
+    const moved = entries.filter(([id, receipt]) => old.receipts.get(id) !== receipt);
+    const same = moved.length === 0 && entries.length === old.receipts.size;
     const next: Status = {
-      phase: this.#session && !this.#closed ? phase : "offline",
-      connection: this.#connection,
-      pending: pending + held,
-      volatile: volatile + held,
+      phase: stopped ? "stopped" : session && !closed ? phase : "offline",
+      connection: stopped ? "offline" : connection,
+      pending: pending + waits,
+      volatile: volatile + waits,
       deadLetters: dead,
-      drafts: this.#drafts.size,
-      receipts: receiptsOf(receipts, old.receipts),
-      safeToClose: volatile + held + this.#drafts.size === 0,
+      drafts: drafts.size,
+      receipts: same ? old.receipts : new Map(entries),
+      storage: session?.storage() ?? old.storage,
+      safeToClose: volatile + waits + drafts.size === 0,
     };
-    if ((Object.keys(next) as (keyof Status)[]).every((name) => next[name] === old[name])) return;
-    this.#status.put(Object.freeze(next));
-    if (next.safeToClose !== old.safeToClose && this.#options.warnBeforeClose)
-      this.#options.page.warn(!next.safeToClose);
+    if ((Object.keys(next) as (keyof Status)[]).some((name) => next[name] !== old[name]))
+      status.put(Object.freeze(next));
+    if (checked.warnBeforeClose && next.safeToClose !== old.safeToClose)
+      page.warn(!next.safeToClose);
+    if (batches.length > 0) return;
+
+    view.tell();
+    status.tell();
+    for (const [id] of same ? [] : [...moved, ...old.receipts])
+      if (old.receipts.get(id) !== next.receipts.get(id)) ofReceipt.tell(id);
+    deadLetters.tell();
+    for (const tell of [...news.splice(0), ...waiting.splice(0)]) tell();
   }
 
-  #tell(): void {
-    this.#view.tell();
-    this.#status.tell();
-    this.#deadLetters.tell();
-    for (const say of this.#news.splice(0)) say();
-  }
+  await begin();
+  const unlisten = page.listen((event) => onPage[event]());
+
+  const list: List<F> = {
+    items: view.items,
+    ids: view.ids,
+    sort: view.sort,
+    status,
+    deadLetters,
+    item: view.item,
+    receipt: (id) => ({
+      snapshot: () => status.snapshot().receipts.get(id),
+      subscribe: (listener) => ofReceipt.add(id, listener),
+    }),
+    add(imageId, data) {
+      const id = newId();
+      const more = data && { data: checkData(data, fields) };
+      return { id, written: write({ type: "ADD", instanceId: id, imageId, ...more }) };
+    },
+    update(id, data) {
+      const given = checkData(data, fields);
+      if (Object.keys(given).length === 0) fail("empty", "update needs at least one field");
+      return write({ type: "UPDATE_METADATA", instanceId: id, data: given });
+    },
+    remove: (id) => write({ type: "DELETE", instanceId: id }),
+    setSort(sort) {
+      if (sort !== "asc" && sort !== "desc")
+        fail("sort", `the sort direction is "asc" or "desc", not ${JSON.stringify(sort)}`);
+      return write({ type: "SORT_CHANGE", sort });
+    },
+    batch,
+    retry: (letter) => onDead(letter, (engine) => engine.retry(letter)),
+    discard: (letter) => void onDead(letter, (engine) => engine.discard(letter)),
+    onSuperseded: superseded.add,
+    onProblem(listener) {
+      const out = problems.add(listener);
+      unheard.splice(0).forEach(problems.tell);
+      return out;
+    },
+    holdDraft(write) {
+      const draft = (): void => write();
+      drafts.add(draft);
+      changed();
+      return () => {
+        if (drafts.delete(draft)) changed();
+      };
+    },
+    async flush() {
+      session?.ask();
+      while (status.snapshot().pending > 0) {
+        if (closed || stopped) fail("flush", "closed before the server held all; the rest is stored");
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    },
+    async close() {
+      if (closed) return;
+      writeDrafts();
+      await changing; // held edits are written first
+      closed = true;
+      unlisten();
+      page.warn(false);
+      await session?.close();
+      connection = "offline";
+      changed();
+    },
+  };
+  insides.set(list, {
+    options: checked as Checked<string>,
+    writeDrafts,
+    session: async () => (await changing, session),
+  });
+  return list;
+}
+
+const NOTHING: Omit<EngineStatus, "browserId"> = {
+  phase: "offline",
+  pending: 0,
+  volatile: 0,
+  dead: 0,
+  receipts: {},
+};
+
+function letterOf<F extends string>(dead: {
+  operation: Record<string, unknown>;
+  code: string;
+}): DeadLetter<F> {
+  const { id, type, instanceId: item, imageId, data, sort } = dead.operation;
+  const letter = JSON.stringify({ id, type, code: dead.code, item, imageId, data, sort });
+  return Object.freeze(JSON.parse(letter) as DeadLetter<F>); // without what it does not have
 }

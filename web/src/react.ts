@@ -1,7 +1,9 @@
 /** react.ts - the React binding: everything readable is one hook. */
 import { useEffect, useMemo, useSyncExternalStore, type ChangeEvent } from "react";
-import { Draft, type DraftOptions } from "./drafts.js";
-import type { Id, Item, List, Readable, Receipt } from "./types.js";
+import { makeDraft, type DraftOptions } from "./drafts.js";
+import type { Receipt } from "./core.js";
+import type { Readable } from "./readable.js";
+import type { Id, Item, List } from "./types.js";
 
 export const useReadable = <T>(readable: Readable<T>): T =>
   useSyncExternalStore(readable.subscribe, readable.snapshot, readable.snapshot);
@@ -44,7 +46,7 @@ export function useDraft<F extends string>(
   options?: DraftOptions,
 ): { readonly props: DraftProps; readonly problem: string | undefined } {
   // eslint-disable-next-line react-hooks/exhaustive-deps -- the options are read once
-  const draft = useMemo(() => new Draft(list, id, field, options), [list, id, field]);
+  const draft = useMemo(() => makeDraft(list, id, field, options), [list, id, field]);
   useEffect(draft.open, [draft]);
   const { text, problem } = useReadable(draft);
   return {

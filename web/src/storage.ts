@@ -10,8 +10,10 @@
  */
 import type { Outcome, Transaction, Write } from "./core.js";
 
+/** Records that are written at once; the default is localStorage. */
 export interface LocalStore {
   keys(): string[];
+  /** null: there is none. */
   get(key: string): string | null;
   /** Throws when storage refuses: full, or switched off. */
   set(key: string, text: string): void;
@@ -20,9 +22,12 @@ export interface LocalStore {
   watch?(changed: (key: string | null) => void): () => void;
 }
 
+/** What a transaction came to, and the cursor that is stored after it. */
 export type Committed = { readonly outcome: Exclude<Outcome, "failed">; readonly cursor: number };
 
+/** Records that survive the browser; the default is IndexedDB. */
 export interface DiskStore {
+  /** All records, as they stood at one moment. */
   load(): Promise<[key: string, text: string][]>;
   /** All of it or nothing; when it rejects, nothing is stored. */
   commit(transaction: Transaction): Promise<Committed>;
@@ -31,18 +36,19 @@ export interface DiskStore {
   close(): void;
 }
 
-/** What a transaction comes to, given the stored record `state`. Pure: every store uses it. */
+/**
+ * What a transaction comes to, given the stored record `state` (undefined: there is none),
+ * and what to write. Pure: every store uses it, inside the transaction.
+ */
 export function decide(
   { guard, guarded, always }: Transaction,
   state: string | undefined,
-): Committed & { writes: readonly Write[] } {
+): Committed & { readonly writes: readonly Write[] } {
   const [generation, cursor] = pair(state);
-  if (guard === null) return { outcome: "committed", cursor: Math.max(cursor, 0), writes: always };
-  if (guard[0] > generation || (guard[0] === generation && guard[1] > cursor)) {
+  if (!guard) return { outcome: "committed", cursor: Math.max(cursor, 0), writes: always };
+  if (guard[0] > generation || (guard[0] === generation && guard[1] > cursor))
     return { outcome: "committed", cursor: guard[1], writes: [...guarded, ...always] };
-  }
-  const outcome = generation > guard[0] ? "superseded" : "refused";
-  return { outcome, cursor, writes: always };
+  return { outcome: generation > guard[0] ? "superseded" : "refused", cursor, writes: always };
 }
 
 /** The stored (generation, cursor); any pair exceeds an absent or unreadable one. */
@@ -99,14 +105,7 @@ const OPEN_MS = 5000;
 const OPEN_TRIES = 10;
 const RETRY_MS = 200;
 
-const done = <T>(request: IDBRequest<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error("IndexedDB failed"));
-  });
-
-const pause = (ms: number): Promise<undefined> =>
-  new Promise((resolve) => setTimeout(resolve, ms, undefined));
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The IndexedDB of this scope; undefined where there is none or it does not open. */
 export async function browserDisk(scope: string): Promise<DiskStore | undefined> {
@@ -114,8 +113,11 @@ export async function browserDisk(scope: string): Promise<DiskStore | undefined>
     try {
       const opening = globalThis.indexedDB.open(`tidemark/${scope}`, SHAPE);
       opening.onupgradeneeded = () => void opening.result.createObjectStore(RECORDS);
-      const database = await Promise.race([done(opening), pause(OPEN_MS)]);
-      if (database) return new Disk(database);
+      const opened = new Promise<true>((resolve, reject) => {
+        opening.onsuccess = () => resolve(true);
+        opening.onerror = () => reject(opening.error);
+      });
+      if (await Promise.race([opened, pause(OPEN_MS)])) return makeDisk(opening.result);
       opening.onsuccess = () => opening.result.close(); // it came too late
       return undefined;
     } catch (error) {
@@ -126,70 +128,56 @@ export async function browserDisk(scope: string): Promise<DiskStore | undefined>
   }
 }
 
-class Disk implements DiskStore {
-  onlost: (() => void) | undefined;
-  readonly #database: IDBDatabase;
-  /** Rejects what is out. */
-  readonly #out = new Set<(reason: unknown) => void>();
+function makeDisk(database: IDBDatabase): DiskStore {
+  /** Rejects what is out: when the database goes it may never be answered. */
+  const out = new Set<(reason: unknown) => void>();
+  const lost = (): void => {
+    out.forEach((reject) => reject(new Error("the database was closed")));
+    disk.onlost?.();
+  };
+  database.onclose = lost;
+  // Somebody deletes it or brings a newer shape: whoever does not close blocks them.
+  database.onversionchange = () => {
+    database.close();
+    lost();
+  };
 
-  constructor(database: IDBDatabase) {
-    this.#database = database;
-    database.onclose = () => this.#lost();
-    // Somebody deletes it or brings a newer shape: whoever does not close blocks them.
-    database.onversionchange = () => {
-      database.close();
-      this.#lost();
-    };
-  }
+  /** One transaction: `work` gives its result when it is through. */
+  const within = <T>(
+    mode: IDBTransactionMode,
+    work: (store: IDBObjectStore, give: (result: T) => void) => void,
+  ): Promise<T> => {
+    let reject!: (reason: unknown) => void;
+    return new Promise<T>((resolve, rejected) => {
+      out.add((reject = rejected));
+      const transaction = database.transaction(RECORDS, mode, { durability: "strict" });
+      transaction.onabort = () => reject(transaction.error ?? new Error("it was aborted"));
+      work(transaction.objectStore(RECORDS), (result) => {
+        transaction.oncomplete = () => resolve(result);
+      });
+    }).finally(() => out.delete(reject));
+  };
 
-  #lost(): void {
-    this.#out.forEach((reject) =>
-      reject(new DOMException("the database was closed", "InvalidStateError")),
-    );
-    this.onlost?.();
-  }
-
-  /** What is out when the database goes may never be answered. */
-  #orLost<T>(work: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#out.add(reject);
-      work.then(resolve, reject).finally(() => this.#out.delete(reject));
-    });
-  }
-
-  async load(): Promise<[string, string][]> {
-    const store = this.#store("readonly"); // one transaction: keys and texts fit together
-    const reading = Promise.all([done(store.getAllKeys()), done(store.getAll())]);
-    const [keys, texts] = await this.#orLost(reading);
-    return keys.map((key, i) => [String(key), String(texts[i])]);
-  }
-
-  commit(transaction: Transaction): Promise<Committed> {
-    const committing = new Promise<Committed>((resolve, reject) => {
-      const store = this.#store("readwrite");
-      let decided: ReturnType<typeof decide> | undefined;
-      store.transaction.oncomplete = () =>
-        decided ? resolve(decided) : reject(new Error("nothing was decided"));
-      store.transaction.onabort = () =>
-        reject(store.transaction.error ?? new Error("the transaction was aborted"));
-      const reading = store.get("state") as IDBRequest<string | undefined>;
-      reading.onsuccess = () => {
-        decided = decide(transaction, reading.result);
-        for (const [verb, key, text] of decided.writes) {
-          if (verb === "put") store.put(text, key);
-          else if (verb === "del") store.delete(key);
-          else store.delete(IDBKeyRange.bound(key, `${key}\uffff`));
-        }
-      };
-    });
-    return this.#orLost(committing);
-  }
-
-  close(): void {
-    this.#database.close();
-  }
-
-  #store(mode: IDBTransactionMode): IDBObjectStore {
-    return this.#database.transaction(RECORDS, mode, { durability: "strict" }).objectStore(RECORDS);
-  }
+  const disk: DiskStore = {
+    load: () =>
+      within("readonly", (store, give) => {
+        const [keys, texts] = [store.getAllKeys(), store.getAll()];
+        texts.onsuccess = () =>
+          give(keys.result.map((key, i) => [String(key), String(texts.result[i])]));
+      }),
+    commit: (transaction) =>
+      within("readwrite", (store, give) => {
+        const reading = store.get("state") as IDBRequest<string | undefined>;
+        reading.onsuccess = () => {
+          const { writes, ...committed } = decide(transaction, reading.result);
+          for (const [verb, key, text] of writes) {
+            if (verb === "put") store.put(text, key);
+            else store.delete(verb === "del" ? key : IDBKeyRange.bound(key, `${key}\uffff`));
+          }
+          give(committed);
+        };
+      }),
+    close: () => database.close(),
+  };
+  return disk;
 }

@@ -3,16 +3,9 @@
  * waiting pull (long poll); where something cuts those off, plain polling. It climbs up
  * again by itself. What to send and when to try it again is the engine's to say; this file
  * owns the line: opening it, letting go of it, and the token.
- *
- *     push      a WebSocket is open
- *     longpoll  requests; a pull is always waiting
- *     poll      requests; a pull now and then
- *     offline   nothing answers, or nothing was tried yet
  */
-import type { Channel, Send } from "./core.js";
+import { PULL, SAVE, type Connection, type Send } from "./core.js";
 import type { Clock, Page } from "./host.js";
-
-export type Connection = Channel;
 
 /** The part of a WebSocket that is used. */
 export interface Socket {
@@ -22,6 +15,7 @@ export interface Socket {
   onmessage: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
 }
+/** Opens a WebSocket; the default is `new WebSocket(url, protocols)`. */
 export type OpenSocket = (url: string, protocols: string[]) => Socket;
 /** A token, or what fetches one: asked again when the server refuses the one before. */
 export type Token = string | (() => string | Promise<string>);
@@ -42,13 +36,30 @@ export type TransportOptions = {
 
 /** The engine, as the transport sees it. */
 export interface TransportHost {
-  channel(channel: Channel): void;
+  channel(channel: Connection): void;
   take(): Send | undefined;
   answer(ref: bigint, http: number, body: Uint8Array): void;
   feed(frame: string): void;
   authorized(): void;
   connection(connection: Connection): void;
-  problem(detail: string): void;
+  problem(code: string, detail: string): void;
+}
+
+export interface Transport {
+  start(): void;
+  /** What was sent may still arrive, and outlive the page; its answer is not waited for. */
+  stop(): void;
+  online(): void;
+  /** The browser says that there is no network; a look now and then tells if that is true. */
+  offline(): void;
+  /** The user looks at the page again: no reason to wait for a timer. */
+  visible(): void;
+  /** The line looks open, but the engine heard nothing when an answer was due. */
+  silent(): void;
+  /** Sends all that the engine has to send. */
+  pump(): void;
+  /** The server refused the token (401). */
+  authorize(): void;
 }
 
 /** A handshake that takes longer is a proxy that swallowed it. */
@@ -62,314 +73,270 @@ const UPGRADE_MS = 5 * 60_000;
 /** A waiting pull that breaks after so long was cut off by something between, twice in a row. */
 const CUT_MS = 4_000;
 const CUTS_MAX = 2;
+const CUT_BY = [0, 408, 502, 504];
 /** A body that may outlive the page: browsers allow 64 KiB in all. */
 const KEEPALIVE_MAX = 60_000;
 const EXPIRED = 4401;
 
 const decoder = new TextDecoder();
-const none = new Uint8Array();
 
-export class Transport {
-  readonly #options: TransportOptions;
-  readonly #host: TransportHost;
-  readonly #operations: string;
-  #stopped = true;
-  #channel: Channel = "offline";
-  #socket: Socket | undefined; // connecting or open
-  #opened = false; // it is open
-  #failures = 0; // sockets in a row that did not come to say anything
-  #cuts = 0;
-  #answering = false; // the last request was answered
-  #requests = new Map<AbortController, Send["kind"]>(); // what is out
-  #token: Promise<string | undefined> | undefined;
-  #refusals = 0; // tokens in a row that were refused
-  #connecting = 0; // counts up: what an older attempt still brings is ignored
-  #retry = (): void => {};
-  #patience = (): void => {};
-  #climb = (): void => {};
-  #authorizing = (): void => {};
+export function makeTransport(options: TransportOptions, host: TransportHost): Transport {
+  const { url, token, socket: open, fetch, clock, page, random } = options;
+  const operations = `${url}/v1/lists/${options.list}/operations`;
+  let stopped = true;
+  let channel: Connection = "offline";
+  let socket: Socket | undefined; // connecting or open
+  let opened = false; // it is open
+  let failures = 0; // sockets in a row that did not come to say anything
+  let cuts = 0;
+  let answering = false; // the last request was answered
+  const requests = new Map<AbortController, number>(); // what is out, and its kind
+  let bearer: Promise<string | undefined> | undefined;
+  let refusals = 0; // tokens in a row that were refused
+  let attempt = 0; // counts up: what an older attempt still brings is ignored
 
-  constructor(options: TransportOptions, host: TransportHost) {
-    this.#options = options;
-    this.#host = host;
-    this.#operations = `${options.url}/v1/lists/${options.list}/operations`;
+  /** One timer: set again, or (without arguments) not any more. */
+  const timer = (): ((ms?: number, due?: () => void) => void) => {
+    let stop = (): void => {};
+    return (ms, due) => {
+      stop();
+      stop = due ? clock.after(ms ?? 0, due) : stop;
+    };
+  };
+  const [retry, patience, climb, authorizing] = [timer(), timer(), timer(), timer()];
+
+  const backoff = (failed: number): number =>
+    Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + random() / 2);
+
+  function enter(next: Connection): void {
+    if (stopped) return;
+    patience();
+    climb();
+    cuts = 0;
+    if (next !== channel) abort(() => true);
+    channel = next;
+    const known = next === "push" || (next !== "offline" && answering);
+    if (next === "push" || next === "offline") answering = false;
+    host.connection(known ? next : "offline");
+    host.channel(next);
+    if (next === "poll") climb(UPGRADE_MS, () => enter("longpoll"));
   }
 
-  start(): void {
-    this.#stopped = false;
-    if (!this.#options.page.online()) this.#lose();
-    else if (this.#options.socket) this.#connect();
-    else this.#enter("longpoll");
+  /** Gives up what is out of a kind, and no longer waits for the rest. */
+  function abort(which: (kind: number) => boolean): void {
+    const out = [...requests];
+    requests.clear();
+    for (const [request, kind] of out) if (which(kind)) request.abort();
   }
 
-  /** What was sent may still arrive, and outlive the page; its answer is not waited for. */
-  stop(): void {
-    this.#stopped = true;
-    this.#requests.forEach((kind, request) => kind === "pull" && request.abort());
-    this.#requests.clear();
-    this.#drop();
-    this.#climb();
-    this.#authorizing();
-  }
-
-  online(): void {
-    if (this.#opened) this.#drop(); // what was open may have died with the network before
-    this.#failures = 0;
-    this.#reconnect(0);
-  }
-
-  /** The browser says that there is no network; a look now and then tells if that is true. */
-  offline(): void {
-    this.#lose();
-  }
-
-  /** The user looks at the page again: no reason to wait for a timer. */
-  visible(): void {
-    if (!this.#opened && this.#failures > 0) this.#reconnect(0);
-  }
-
-  /** The line looks open, but the engine heard nothing when an answer was due. */
-  silent(): void {
-    if (!this.#opened) return;
-    this.#drop();
-    this.#enter("offline");
-    this.#reconnect(0);
-  }
-
-  /** Sends all that the engine has to send. */
-  pump(): void {
-    if (this.#stopped) return;
-    for (let send = this.#host.take(); send; send = this.#host.take()) {
-      if (this.#channel === "push") this.#sendFrame(send);
-      else void this.#request(send);
+  /** The token; fetched once, and again when it was refused. */
+  function ask(): Promise<string | undefined> {
+    if (!bearer) {
+      const asked = (bearer = (async () => (typeof token === "function" ? token() : token))());
+      asked.catch((error: unknown) => {
+        if (bearer === asked) bearer = undefined;
+        host.problem("no-token", `\`token\` failed: ${error}; it is asked again`);
+      });
     }
-  }
-
-  /** The server refused the token (401). */
-  authorize(): void {
-    this.#token = undefined;
-    const again = typeof this.#options.token === "function" && this.#refusals === 0;
-    if (!again) this.#host.problem("the server refused the token");
-    this.#authorizing();
-    this.#authorizing = this.#options.clock.after(
-      again ? 0 : this.#backoff(this.#refusals + 4),
-      () => {
-        void this.#bearer().then(
-          () => this.#stopped || this.#host.authorized(),
-          () => this.#stopped || this.authorize(),
-        );
-      },
-    );
-    this.#refusals++;
+    return bearer;
   }
 
   // ---- The WebSocket ------------------------------------------------------------------
 
-  #connect(): void {
-    const { socket: open, clock, url, page } = this.#options;
-    if (this.#stopped || this.#socket || !open) return;
-    this.#retry();
-    const attempt = ++this.#connecting;
-    const current = (): boolean => attempt === this.#connecting && !this.#stopped;
-    const late = clock.after(OPEN_MS, () => current() && this.#failed());
-    if (this.#channel === "offline" && page.online()) {
-      this.#patience = clock.after(PATIENCE_MS, () => current() && this.#enter("longpoll"));
-    }
-    this.#retry = late;
-
-    this.#bearer().then(
-      (token) => {
-        if (!current()) return;
-        const protocols = token ? ["tidemark.v1", `bearer.${token}`] : ["tidemark.v1"];
-        try {
-          this.#listen(open(url.replace(/^http/, "ws") + "/v1/ws", protocols), current, late);
-        } catch (error) {
-          // A token that no subprotocol can carry, or a page that may not connect there.
-          this.#host.problem(`the WebSocket does not open: ${String(error)}`);
-          this.#failed();
-        }
-      },
-      () => current() && this.#failed(),
-    );
+  function connect(): void {
+    if (stopped || socket || !open) return;
+    const mine = ++attempt;
+    const current = (): boolean => mine === attempt && !stopped;
+    const failIfCurrent = (): void => {
+      if (current()) failed();
+    };
+    retry(OPEN_MS, failIfCurrent);
+    if (channel === "offline" && page.online())
+      patience(PATIENCE_MS, () => current() && enter("longpoll"));
+    ask().then((word) => {
+      if (!current()) return;
+      const protocols = word ? ["tidemark.v1", `bearer.${word}`] : ["tidemark.v1"];
+      try {
+        listen(open(`${url.replace(/^http/, "ws")}/v1/ws`, protocols), current);
+      } catch (error) {
+        // A token that no subprotocol can carry, or a page that may not connect there.
+        host.problem("socket", `the WebSocket does not open: ${error}; going on without`);
+        failed();
+      }
+    }, failIfCurrent);
   }
 
-  #listen(socket: Socket, current: () => boolean, late: () => void): void {
-    this.#socket = socket;
-    socket.onopen = () => {
-      if (!current()) return socket.close();
-      late();
-      this.#opened = true;
-      this.#enter("push");
+  function listen(made: Socket, current: () => boolean): void {
+    socket = made;
+    made.onopen = () => {
+      if (!current()) return made.close();
+      retry();
+      opened = true;
+      enter("push");
     };
-    socket.onmessage = (event: { data: unknown }) => {
+    made.onmessage = (event: { data: unknown }) => {
       if (!current()) return;
-      if (typeof event.data !== "string") return socket.close(1003);
-      this.#failures = this.#refusals = 0;
-      this.#host.feed(event.data);
+      if (typeof event.data !== "string") return made.close(1003);
+      failures = refusals = 0;
+      host.feed(event.data);
     };
-    socket.onclose = (event: { code?: number }) => {
+    made.onclose = (event: { code?: number }) => {
       if (!current()) return;
-      if (event.code === EXPIRED) this.#token = undefined;
-      const opened = this.#opened;
-      this.#drop();
-      if (!opened || this.#failures > 0) return this.#failed();
+      if (event.code === EXPIRED) bearer = undefined;
+      const had = opened;
+      drop();
+      if (!had || failures > 0) return failed();
       // It had worked: a server that restarts, a network that changed. All its clients come
       // back at once, so not all in the same moment, and not twice, by requests too.
-      this.#failures++;
-      this.#enter("offline");
-      this.#reconnect(this.#backoff(0));
+      failures++;
+      enter("offline");
+      reconnect(backoff(0));
     };
-  }
-
-  #sendFrame(send: Send): void {
-    if (!this.#socket || !this.#opened) return; // the engine hears of the lost channel next
-    this.#socket.send(decoder.decode(send.bytes));
   }
 
   /** No WebSocket this time: go on without, and try again later. */
-  #failed(): void {
-    this.#drop();
-    this.#failures++;
-    if (this.#channel === "offline") this.#enter("longpoll");
-    const rare = this.#answering && this.#failures > 3;
-    this.#reconnect(
-      rare ? UPGRADE_MS * (0.5 + this.#options.random()) : this.#backoff(this.#failures),
-    );
+  function failed(): void {
+    drop();
+    failures++;
+    if (channel === "offline") enter("longpoll");
+    const rare = answering && failures > 3;
+    reconnect(rare ? UPGRADE_MS * (0.5 + random()) : backoff(failures));
   }
 
-  #reconnect(ms: number): void {
-    if (this.#stopped || this.#socket) return;
-    this.#retry();
-    this.#connecting++;
-    this.#retry = this.#options.clock.after(ms, () => {
-      if (this.#options.socket) this.#connect();
-      else if (this.#channel === "offline") this.#enter("longpoll");
+  function reconnect(ms: number): void {
+    if (stopped || socket) return;
+    attempt++;
+    retry(ms, () => {
+      if (open) connect();
+      else if (channel === "offline") enter("longpoll");
     });
   }
 
-  #backoff(failures: number): number {
-    const most = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 10));
-    return most * (0.5 + this.#options.random() / 2);
-  }
-
   /** Lets go of the socket, whatever became of it. */
-  #drop(): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    this.#opened = false;
-    this.#connecting++;
-    this.#retry();
-    this.#patience();
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+  function drop(): void {
+    const old = socket;
+    socket = undefined;
+    opened = false;
+    attempt++;
+    retry();
+    patience();
+    if (!old) return;
+    old.onopen = old.onmessage = old.onclose = null;
     try {
-      socket.close();
+      old.close();
     } catch {
       // it was closed already
     }
   }
 
-  #lose(): void {
-    this.#drop();
-    this.#enter("offline");
-    this.#reconnect(RETRY_MAX_MS);
+  function lose(): void {
+    drop();
+    enter("offline");
+    reconnect(RETRY_MAX_MS);
   }
 
   // ---- Requests -----------------------------------------------------------------------
 
-  async #request(send: Send): Promise<void> {
-    const { clock, fetch, page } = this.#options;
-    const abort = new AbortController();
-    this.#requests.set(abort, send.kind);
+  async function request({ kind, ref, bytes, timeout }: Send): Promise<void> {
+    const controller = new AbortController();
+    requests.set(controller, kind);
     const began = clock.mono();
-    const late = clock.after(send.timeout, () => abort.abort());
+    const late = clock.after(timeout, () => controller.abort());
     let status = 0;
-    let body: Uint8Array = none;
+    let body = new Uint8Array();
     try {
-      const token = await this.#bearer();
-      const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
-      const common = {
-        headers,
-        signal: abort.signal,
+      const word = await ask();
+      const save = kind === SAVE;
+      const response = await fetch(save ? operations : `${operations}?${decoder.decode(bytes)}`, {
+        headers: {
+          ...(word && { authorization: `Bearer ${word}` }),
+          ...(save && { "content-type": "application/json" }),
+        },
+        ...(save && {
+          method: "POST",
+          body: bytes,
+          keepalive: !page.visible() && bytes.length <= KEEPALIVE_MAX,
+        }),
+        signal: controller.signal,
         cache: "no-store",
         redirect: "error",
-      } as const;
-      let response: Response;
-      if (send.kind === "save") {
-        headers["content-type"] = "application/json";
-        const keepalive = !page.visible() && send.bytes.length <= KEEPALIVE_MAX;
-        response = await fetch(this.#operations, {
-          ...common,
-          method: "POST",
-          body: send.bytes,
-          keepalive,
-        });
-      } else {
-        response = await fetch(`${this.#operations}?${decoder.decode(send.bytes)}`, common);
-      }
+      });
       body = new Uint8Array(await response.arrayBuffer());
       status = response.status;
     } catch {
       // no answer: refused, lost, cut off, out of time
     }
     late();
-    if (!this.#requests.delete(abort)) return; // the channel changed: the engine knows it as lost
-    this.#judge(send, status, clock.mono() - began);
-    this.#host.answer(send.ref, status, body);
+    if (!requests.delete(controller)) return; // the channel changed: the engine knows it as lost
+    judge(kind, status, clock.mono() - began);
+    host.answer(ref, status, body);
   }
 
   /** What an answer says about the line. */
-  #judge(send: Send, status: number, took: number): void {
-    const answering = status !== 0;
-    if (answering && status !== 401) this.#refusals = 0;
-    if (answering && !this.#answering) {
+  function judge(kind: number, status: number, took: number): void {
+    if (status > 0 && status !== 401) refusals = 0;
+    if (status > 0 && !answering) {
       // The server is back: so may be its WebSocket.
-      this.#failures = Math.min(this.#failures, 1);
-      if (this.#failures > 0) this.#reconnect(this.#backoff(0));
+      failures = Math.min(failures, 1);
+      if (failures > 0) reconnect(backoff(0));
     }
-    this.#answering = answering;
-    if (send.kind === "pull" && this.#channel === "longpoll") {
-      const cut = status === 0 || status === 408 || status === 502 || status === 504;
-      this.#cuts = cut && took >= CUT_MS ? this.#cuts + 1 : 0;
-      if (this.#cuts >= CUTS_MAX) return this.#enter("poll");
+    answering = status > 0;
+    if (kind === PULL && channel === "longpoll") {
+      cuts = CUT_BY.includes(status) && took >= CUT_MS ? cuts + 1 : 0;
+      if (cuts >= CUTS_MAX) return enter("poll");
     }
-    this.#host.connection(answering ? this.#channel : "offline");
+    host.connection(answering ? channel : "offline");
   }
 
-  // ---- The rest -----------------------------------------------------------------------
-
-  #enter(channel: Channel): void {
-    if (this.#stopped) return;
-    this.#patience();
-    this.#climb();
-    this.#cuts = 0;
-    if (channel !== this.#channel) this.#abortRequests();
-    this.#channel = channel;
-    const known = channel === "push" || (channel !== "offline" && this.#answering);
-    if (channel === "push" || channel === "offline") this.#answering = false;
-    this.#host.connection(known ? channel : "offline");
-    this.#host.channel(channel);
-    if (channel === "poll")
-      this.#climb = this.#options.clock.after(UPGRADE_MS, () => this.#enter("longpoll"));
+  function authorize(): void {
+    bearer = undefined;
+    const again = typeof token === "function" && refusals === 0;
+    if (!again) host.problem("token", "the server refused the token: sign in, or give a fresh one");
+    authorizing(again ? 0 : backoff(refusals + 4), () => {
+      ask().then(
+        () => stopped || host.authorized(),
+        () => stopped || authorize(),
+      );
+    });
+    refusals++;
   }
 
-  /** The token; fetched once, and again when it was refused. */
-  #bearer(): Promise<string | undefined> {
-    const { token } = this.#options;
-    if (!this.#token) {
-      const asked = (async () => (typeof token === "function" ? await token() : token))();
-      this.#token = asked;
-      asked.catch((error: unknown) => {
-        if (this.#token === asked) this.#token = undefined;
-        this.#host.problem(`no token: ${String(error)}`);
-      });
-    }
-    return this.#token;
-  }
-
-  #abortRequests(): void {
-    const requests = [...this.#requests.keys()];
-    this.#requests.clear();
-    requests.forEach((request) => request.abort());
-  }
+  return {
+    start() {
+      stopped = false;
+      if (!page.online()) lose();
+      else if (open) connect();
+      else enter("longpoll");
+    },
+    stop() {
+      stopped = true;
+      abort((kind) => kind === PULL);
+      drop();
+      climb();
+      authorizing();
+    },
+    online() {
+      if (opened) drop(); // what was open may have died with the network before
+      failures = 0;
+      reconnect(0);
+    },
+    offline: lose,
+    visible() {
+      if (!opened && failures > 0) reconnect(0);
+    },
+    silent() {
+      if (!opened) return;
+      drop();
+      enter("offline");
+      reconnect(0);
+    },
+    pump() {
+      if (stopped) return;
+      for (let send = host.take(); send; send = host.take()) {
+        if (channel !== "push") void request(send);
+        else if (opened) socket?.send(decoder.decode(send.bytes)); // else the engine hears next
+      }
+    },
+    authorize,
+  };
 }

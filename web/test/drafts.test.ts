@@ -1,9 +1,10 @@
 // @vitest-environment happy-dom
 /** Text being typed, DESIGN 1: on a list that is a map, and fields of a small document. */
 import { beforeEach, expect, test } from "vitest";
-import { bindDraft, Draft, PAUSE_MS } from "../src/drafts.js";
-import { Cell } from "../src/readable.js";
-import type { Item, List, Written } from "../src/types.js";
+import { bindDraft, makeDraft, PAUSE_MS } from "../src/drafts.js";
+import type { Written } from "../src/core.js";
+import { cell, type Cell } from "../src/readable.js";
+import type { Item, List } from "../src/types.js";
 import { FakeClock } from "./fakes.js";
 
 type Field = "description";
@@ -21,7 +22,7 @@ function set(description: string | undefined): void {
 
 beforeEach(() => {
   clock = new FakeClock();
-  value = new Cell<Item<Field> | undefined>(undefined);
+  value = cell<Item<Field> | undefined>(undefined);
   [writes, held] = [[], new Set()];
   set("");
   list = {
@@ -238,7 +239,7 @@ test("a field that had the focus when it was bound is the user's", () => {
 });
 
 test("its snapshot is stable, and true before anybody listens", () => {
-  const draft = new Draft(list, "i", "description", { clock });
+  const draft = makeDraft(list, "i", "description", { clock });
   set("one");
   expect(draft.snapshot()).toEqual({ text: "one", problem: undefined });
   expect(draft.snapshot()).toBe(draft.snapshot());

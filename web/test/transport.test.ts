@@ -1,7 +1,7 @@
 /** The line: how it is opened, lost, noticed as dead, and climbed again. */
 import { beforeEach, expect, test } from "vitest";
-import type { Send } from "../src/core.js";
-import { Transport, type Connection, type TransportOptions } from "../src/transport.js";
+import { PULL, SAVE, type Connection, type Send } from "../src/core.js";
+import { makeTransport, type Transport, type TransportOptions } from "../src/transport.js";
 import { FakeBrowser, FakeClock, FakePage, FakeServer, Tab, settle } from "./fakes.js";
 
 // ---- With an engine that is a list of things to send ------------------------------------
@@ -26,14 +26,14 @@ beforeEach(() => {
 
 const text = (words: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(words);
 const pull = (timeout = 30_000): Send => ({
-  kind: "pull",
+  kind: PULL,
   ref: 1n,
   bytes: text("since=0&mark=&wait=25"),
   timeout,
 });
-const save: Send = { kind: "save", ref: 2n, bytes: text('{"operations":[]}'), timeout: 10_000 };
+const save: Send = { kind: SAVE, ref: 2n, bytes: text('{"operations":[]}'), timeout: 10_000 };
 const subscribe: Send = {
-  kind: "frame",
+  kind: 3,
   ref: 0n,
   bytes: text('{"type":"SUBSCRIBE","since":0}'),
   timeout: 10_000,
@@ -43,7 +43,7 @@ const subscribe: Send = {
 function open(more: Partial<TransportOptions> = {}): Transport {
   let out = false;
   let said: string | undefined;
-  const made: Transport = new Transport(
+  const made: Transport = makeTransport(
     {
       url: "http://server.example",
       list: "photos",
@@ -85,7 +85,7 @@ function open(more: Partial<TransportOptions> = {}): Transport {
       connection: (connection) => {
         if (connections.at(-1) !== connection) connections.push(connection);
       },
-      problem: (detail) => problems.push(detail),
+      problem: (code, detail) => problems.push(`${code}: ${detail}`),
     },
   );
   transport = made;
@@ -272,7 +272,7 @@ test("401: a function is asked for another token, once at once, then ever more r
   transport!.authorize();
   await clock.advance(1000);
   expect([asked, authorized]).toEqual([2, 1]);
-  expect(problems).toEqual(["the server refused the token"]);
+  expect(problems).toEqual(["token: the server refused the token: sign in, or give a fresh one"]);
   await clock.advance(60_000);
   expect([asked, authorized]).toEqual([3, 2]);
 });
