@@ -6,12 +6,13 @@
 
 #include "cmd/options.h"
 
-extern const tm_command tm_command_serve;   // serve.c
-extern const tm_command tm_command_log;     // log.c
-extern const tm_command tm_command_state;   // state.c
-extern const tm_command tm_command_verify;  // verify_command.c
-extern const tm_command tm_command_backup;  // backup.c
-extern const tm_command tm_command_restore; // restore.c
-extern const tm_command tm_command_check;   // check.c
+extern const tm_command tm_command_serve;    // serve.c
+extern const tm_command tm_command_log;      // log.c
+extern const tm_command tm_command_state;    // state.c
+extern const tm_command tm_command_verify;   // verify_command.c
+extern const tm_command tm_command_backup;   // backup.c
+extern const tm_command tm_command_restore;  // restore.c
+extern const tm_command tm_command_check;    // check.c
+extern const tm_command tm_command_simulate; // simulate.c
 
 #endif
