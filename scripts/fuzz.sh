@@ -89,12 +89,12 @@ merge_one() { # TARGET
   read -r files bytes < <(find "$corpus/$target" -type f -printf '%s\n' |
     awk '{ bytes += $1 } END { print NR, bytes + 0 }')
   while read -r size file; do
-    [ $((files + 1)) -le $FILES_MAX ] && [ $((bytes + size)) -le $BYTES_MAX ] || break
+    if [ $((files + 1)) -gt $FILES_MAX ] || [ $((bytes + size)) -gt $BYTES_MAX ]; then break; fi
     cp "$file" "$corpus/$target/"
     files=$((files + 1)) bytes=$((bytes + size))
   done < <(find "$kept" -type f "${made[@]}" -printf '%s %p\n' | sort -n)
   rm -rf "$out/grown/$target"
-  printf '%-24s %3d files, %6d bytes\n' "$target" $files $bytes
+  printf '%-24s %3d files, %6d bytes\n' "$target" "$files" "$bytes"
 }
 
 case ${1:-} in

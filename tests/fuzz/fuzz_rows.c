@@ -172,17 +172,20 @@ static void copy(void) {
 
 static const struct column {
     const char *update; // ?1 = the value, ?2 = which row
+    bool place;         // it says where rows lie, not what they are
 } columns[] = {
-#define C(table, key, column)                                                      \
-    {                                                                              \
-        "UPDATE OR REPLACE " table " SET " column " = ?1 WHERE " key               \
-        " = (SELECT " key " FROM " table " LIMIT 1 OFFSET ?2)"                     \
-    }
-    C("lists", "id", "id"),
+// clang-format off
+#define SET(table, key, column)                                                    \
+    "UPDATE OR REPLACE " table " SET " column " = ?1 WHERE " key " = (SELECT "    \
+    key " FROM " table " LIMIT 1 OFFSET ?2)"
+#define P(table, key, column) {SET(table, key, column), true}
+#define C(table, key, column) {SET(table, key, column), false}
+    // clang-format on
+    P("lists", "id", "id"),
     C("lists", "id", "user"),
     C("lists", "id", "list"),
-    C("journal", "n", "n"),
-    C("journal", "n", "list_id"),
+    P("journal", "n", "n"),
+    P("journal", "n", "list_id"),
     C("journal", "n", "first_seq"),
     C("journal", "n", "last_seq"),
     C("journal", "n", "accepted_ms"),
@@ -190,27 +193,31 @@ static const struct column {
     C("journal", "n", "mark"),
     C("journal", "n", "rejected"),
     C("journal", "n", "operations"),
-    C("batches", "at", "at"),
+    P("batches", "at", "at"),
     C("batches", "at", "last_seq"),
     C("batches", "at", "accepted_ms"),
     C("batches", "at", "before"),
     C("batches", "at", "mark"),
     C("batches", "at", "rejected"),
     C("batches", "at", "operations"),
-    C("snapshots", "list_id", "list_id"),
+    P("snapshots", "list_id", "list_id"),
     C("snapshots", "list_id", "seq"),
-    C("snapshots", "list_id", "first_part"),
-    C("snapshots", "list_id", "parts"),
+    P("snapshots", "list_id", "first_part"),
+    P("snapshots", "list_id", "parts"),
     C("snapshots", "list_id", "bytes"),
-    C("parts", "id", "id"),
+    P("parts", "id", "id"),
     C("parts", "id", "bytes"),
-    {"INSERT OR REPLACE INTO loose_parts VALUES (?1, ?2)"},
-    {"DELETE FROM batches WHERE last_seq = ?2 OR last_seq = ?1"},
-    {"DELETE FROM journal WHERE last_seq = ?2 OR last_seq = ?1"},
-    {"DELETE FROM parts WHERE ?1 IS NOT NULL AND ?2 < 8"},
-    {"UPDATE batches SET operations = replace(operations, 'x', ?1) WHERE ?2 < 8"},
-    {"UPDATE parts SET bytes = CAST(replace(CAST(bytes AS TEXT), ?2, ?1) AS BLOB)"},
+    {"INSERT OR REPLACE INTO loose_parts VALUES (?1, ?2)", true},
+    {"DELETE FROM batches WHERE last_seq = ?2 OR last_seq = ?1", false},
+    {"DELETE FROM journal WHERE last_seq = ?2 OR last_seq = ?1", false},
+    {"DELETE FROM parts WHERE ?1 IS NOT NULL AND ?2 < 8", false},
+    {"UPDATE batches SET operations = replace(operations, 'x', ?1) WHERE ?2 < 8",
+     false},
+    {"UPDATE parts SET bytes = CAST(replace(CAST(bytes AS TEXT), ?2, ?1) AS BLOB)",
+     false},
 #undef C
+#undef P
+#undef SET
 };
 
 static void value_bind(sqlite3_stmt *stmt, uint8_t kind, tm_span value) {
@@ -227,14 +234,17 @@ static void value_bind(sqlite3_stmt *stmt, uint8_t kind, tm_span value) {
     TM_ASSERT(rc == SQLITE_OK);
 }
 
-// Column, kind and row, a length, so many bytes: again and again.
-static void spoil(const uint8_t *data, size_t size) {
+// Column, kind and row, a length, so many bytes: again and again. Whether rows may lie
+// elsewhere now: then what is taken may be lost behind them, and is not looked for.
+static bool spoil(const uint8_t *data, size_t size) {
     sqlite3 *db = NULL;
+    bool place = false;
     TM_ASSERT(sqlite3_open(path, &db) == SQLITE_OK);
     (void)sqlite3_exec(db, "PRAGMA journal_mode = OFF", NULL, NULL, NULL);
     for (size_t at = 0; at + 3 <= size;) {
         const struct column *column =
             &columns[data[at] % (sizeof columns / sizeof columns[0])];
+        place = place || column->place;
         uint8_t how = data[at + 1];
         size_t len = data[at + 2];
         at += 3;
@@ -255,6 +265,7 @@ static void spoil(const uint8_t *data, size_t size) {
     }
     (void)sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
     (void)sqlite3_close(db);
+    return place;
 }
 
 // ---- looking ------------------------------------------------------------------------
@@ -277,13 +288,14 @@ static void list_note(void *context, tm_key key, uint64_t head) {
     keys[key_count++] = key;
 }
 
+// Whether nothing is wrong with ann's list. One that was given another name is looked at,
+// too, but a store finds no list under a name that it would never have stored.
 // `verify` works with a store of its own, which waits instead of being polled.
 static bool verified(void) {
     char problem[256] = "";
     tm_store *store;
     tm_sqlite_options options = {.path = path, .read_only = true};
     if (tm_sqlite_open(&options, &store, problem) != TM_OK) {
-        if (getenv("TM_SHOW") != NULL) fprintf(stderr, "%s\n", problem);
         return false;
     }
     static tm_verified found;
@@ -293,11 +305,9 @@ static bool verified(void) {
         good = true;
         for (size_t i = 0; i < key_count; i++) {
             tm_verify_list(store, keys[i], heads[i], &found, NULL, NULL);
-            good = good && found.wrong_count == 0;
-            if (found.wrong_count > 0 && getenv("TM_SHOW") != NULL) {
-                fprintf(stderr, "seq %llu: %s\n",
-                        (unsigned long long)found.wrong[0].seq, found.wrong[0].what);
-            }
+            bool ours = tm_span_cmp(keys[i].user, text_of("ann")) == 0 &&
+                        tm_span_cmp(keys[i].list, text_of("l")) == 0;
+            good = good && (!ours || found.wrong_count == 0);
         }
     }
     for (size_t i = 0; i < key_count; i++) {
@@ -341,7 +351,7 @@ static void served(bool good) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (directory[0] == '\0') original_make();
     copy();
-    spoil(data, size);
-    served(verified());
+    bool place = spoil(data, size);
+    served(verified() && !place);
     return 0;
 }
