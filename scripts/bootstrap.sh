@@ -31,6 +31,8 @@ libsqlite3-dev   the embedded store
 libssl-dev       hashes, TLS
 libuv1-dev       the event loop
 libhttp-parser-dev  reads HTTP
+libcurl4-openssl-dev  asks DynamoDB
+zlib1g-dev       checks the sums of its answers
 ca-certificates  lets npm verify what it fetches
 '
 for_test='
@@ -43,6 +45,7 @@ libjansson-dev   the oracle beside our JSON reader
 chromium         the browser tests
 clang-format-14  the format check
 git              checks the files themselves
+openjdk-17-jre-headless  runs DynamoDB Local
 binutils         readelf: is the program hardened
 '
 for_lint='

@@ -43,6 +43,7 @@ run "golden" closing golden
 run "golden, wasm" closing golden --engine wasm
 run "C, wasm" ctest ctests tests-wasm
 run "C, asan" ctest ctests asan
+run "dynamodb" tap tests/dynamodb/run.sh
 run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
 run "browser" node npm test -w tests/browser
