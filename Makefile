@@ -10,6 +10,7 @@ help:
 	@echo 'make test     every suite; closes with "N passed, N failed"'
 	@echo '              (scripts/test.sh WORD... for some of them)'
 	@echo 'make build    build/release/tidemark and build/wasm/core.wasm'
+	@echo 'make tiny     the golden cases with every chosen limit small'
 	@echo 'make bench    how fast it is here'
 	@echo 'make layers   does every room include only what it may know?'
 	@echo 'make format   clang-format over the sources'
@@ -27,6 +28,10 @@ run: build
 test:
 	@scripts/bootstrap.sh test
 	@scripts/test.sh
+
+tiny:
+	@scripts/bootstrap.sh test
+	@scripts/test.sh tiny
 
 bench: build
 	@scripts/build.sh release:bench
@@ -54,4 +59,4 @@ fuzz-merge:
 clean:
 	rm -rf build
 
-.PHONY: help build run test bench layers format lint fuzz fuzz-merge clean
+.PHONY: help build run test tiny bench layers format lint fuzz fuzz-merge clean

@@ -24,6 +24,10 @@ if(TM_WASI)
         "SHELL:-isystem /usr/include/wasm32-wasi")
 endif()
 
+if(TM_TINY)
+    add_compile_definitions(TM_TINY)
+endif()
+
 if(TM_SANITIZE)
     add_compile_options(-fsanitize=${TM_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${TM_SANITIZE})

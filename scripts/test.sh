@@ -28,6 +28,11 @@ ctests() {
 }
 
 golden() { build/release/tidemark check "$@" tests/golden/*.json; }
+# With every chosen limit small: pages, parts and batches are cut in nearly every case.
+tiny() {
+  scripts/build.sh tiny:tidemark &&
+    build/tiny/tidemark check tests/golden/*.json tests/cmd/cases/*.json
+}
 
 run "layers" tap scripts/layers.sh
 run "format" tap scripts/format.sh --check
@@ -41,6 +46,7 @@ run "C, release" ctest ctests release
 run "core.wasm" tap node tests/wasm/module.mjs
 run "golden" closing golden
 run "golden, wasm" closing golden --engine wasm
+run "golden, tiny" closing tiny
 run "C, wasm" ctest ctests tests-wasm
 run "C, asan" ctest ctests asan
 run "dynamodb" tap tests/dynamodb/run.sh

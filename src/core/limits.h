@@ -1,5 +1,5 @@
 // limits.h - every limit that we chose, with its reason. What a format fixes stands
-// beside its type. A build with TM_TINY has them small, so that tests reach them.
+// beside its type.
 #ifndef TM_CORE_LIMITS_H
 #define TM_CORE_LIMITS_H
 
@@ -27,5 +27,26 @@
 #define TM_REJECTED_MAX       100u // rejections that ride in one batch ...
 #define TM_REJECTED_BYTES_MAX (32u << 10) // ... and their bytes
 #define TM_INT_MAX            9007199254740991u // 2^53-1: what a script can count to exactly
+
+// `make tiny`: the limits at which work is cut, so small that every case meets them. What
+// is refused for its size stays, or the cases themselves would be refused.
+#ifdef TM_TINY
+#undef TM_PUSH_OPS_MAX
+#define TM_PUSH_OPS_MAX 9u
+#undef TM_BATCH_OPS_MAX
+#define TM_BATCH_OPS_MAX 12u
+#undef TM_PAGE_OPS_MAX
+#define TM_PAGE_OPS_MAX 13u
+#undef TM_PAGE_BYTES_MAX
+#define TM_PAGE_BYTES_MAX (4u << 10)
+#undef TM_PART_BYTES_MAX
+#define TM_PART_BYTES_MAX (2u << 10)
+#undef TM_DECISIONS_MAX
+#define TM_DECISIONS_MAX 16u
+#undef TM_REJECTED_MAX
+#define TM_REJECTED_MAX 3u
+#undef TM_REJECTED_BYTES_MAX
+#define TM_REJECTED_BYTES_MAX 512u
+#endif
 
 #endif

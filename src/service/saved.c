@@ -26,7 +26,7 @@ void tm_saved_write(tm_buf *out, const tm_call *call, uint64_t version,
 
 // The batch's operations that this connection did not send.
 static void others_write(tm_buf *out, const tm_call *call, const tm_block *block) {
-    uint64_t own[TM_BATCH_OPS_MAX / 64] = {0};
+    uint64_t own[(TM_BATCH_OPS_MAX + 63) / 64] = {0};
     for (const tm_call *other = call->ledger->batch.first; other != NULL;
          other = other->next) {
         for (uint32_t i = 0; i < other->ack_count; i++) {
