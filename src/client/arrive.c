@@ -277,15 +277,16 @@ static tm_status seq_taken(tm_engine *e, uint64_t seq, tm_span id) {
     return lost(e, own);
 }
 
-// `at` is its effective stamp; the version in it may be an older name's.
+// `at` is its effective stamp; the version in it may be an older name's. What joins C is
+// `op`, as the log has it; NULL: C has it already.
 static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
-                          const tm_stamp *at, bool join) {
+                          const tm_stamp *at, const tm_op *op) {
     tm_stamp before = own->op.at;
     tm_writer *name = tm_queue_writer(&e->queue, at->browser);
     if (name == NULL || seq_taken(e, seq, own->op.id) != TM_OK) return TM_E_NOMEM;
     own->op.at = *at;
     own->op.at.browser = name->browser;
-    tm_status status = join ? tm_arrive_join(e, &own->op) : TM_OK;
+    tm_status status = op != NULL ? tm_arrive_join(e, op) : TM_OK;
     if (status != TM_OK) {
         own->op.at = before;
         return status;
@@ -328,7 +329,7 @@ static tm_status ack_take(tm_engine *e, const ack *one) {
     // already, beyond it a pull will bring it.
     bool known = !one->again || own->entry == NULL;
     if (known || one->seq <= e->cursor) {
-        return accepted(e, own, one->seq, &at, known);
+        return accepted(e, own, one->seq, &at, known ? &own->op : NULL);
     }
     own->op.at.time = at.time;
     tm_queue_wait(&e->queue, own, true);
@@ -409,7 +410,7 @@ static bool holds_all(const tm_engine *e, const answer *a) {
 
 static tm_status op_take(tm_engine *e, const tm_op *op) {
     tm_own *own = tm_queue_find(&e->queue, op->id);
-    if (own != NULL) return accepted(e, own, op->seq, &op->at, true);
+    if (own != NULL) return accepted(e, own, op->seq, &op->at, op);
     tm_status status = seq_taken(e, op->seq, op->id);
     if (status != TM_OK || tm_queue_accepted(&e->queue, op->seq) != NULL)
         return status;
@@ -639,7 +640,7 @@ static tm_status part_take(tm_engine *e, answer *a) {
     }
     tm_buf_put(&sync->parts, data);
     sync->parts_next++;
-    tm_status status = sync->parts.status;
+    tm_status status = tm_buf_status(&sync->parts);
     if (status != TM_OK || part < parts) return status;
     a->version = a->head = version;
     a->mark = doc->at[TM_WORD_MARK].text;

@@ -23,7 +23,7 @@ static void put(tm_buf *out, tm_span key, const tm_buf *record) {
     tm_buf_byte(out, ',');
     tm_buf_json(out, tm_buf_span(record));
     tm_buf_byte(out, ']');
-    if (record->status != TM_OK) out->status = record->status;
+    if (tm_buf_status(record) != TM_OK) out->status = TM_E_NOMEM;
 }
 
 static void del(tm_buf *out, tm_span key) {
@@ -179,7 +179,7 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     tm_out_open(out, TM_WORD_ALWAYS, '[');
     always_write(e, out);
     tm_buf_text(out, "]}");
-    if (out->status != TM_OK) { // no memory for it now
+    if (tm_buf_status(out) != TM_OK) { // no memory for it now
         later(disk, e->now.mono_ms);
         return false;
     }
@@ -284,7 +284,7 @@ void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text) {
     tm_disk *disk = &e->disk;
     tm_piece *piece = NULL;
     if (disk->base_due) return; // it will have these too
-    if (e->read.status == TM_OK) {
+    if (tm_buf_status(&e->read) == TM_OK) {
         piece = tm_alloc_get(e->alloc, sizeof *piece + text.len);
     }
     if (piece == NULL) {
@@ -357,7 +357,8 @@ void tm_disk_passed(tm_engine *e) {
 // ---- local ----------------------------------------------------------------------------
 
 static bool keep_event(tm_engine *e, tm_event *event, tm_span key) {
-    if (e->told.status != TM_OK) { // no memory to write it: local cannot have it
+    if (tm_buf_status(&e->told) !=
+        TM_OK) { // no memory to write it: local cannot have it
         tm_engine_kept(e, key, false);
         return false;
     }

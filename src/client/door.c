@@ -42,7 +42,7 @@ static struct {
 
 static void *resize(void *ptr, size_t old_size, size_t new_size) {
     const tm_alloc *alloc = tm_door_alloc();
-    return alloc->resize(alloc->context, ptr, old_size, new_size);
+    return tm_alloc_resize(alloc, ptr, old_size, new_size);
 }
 
 static tm_engine *enter(int32_t engine) {
@@ -302,7 +302,8 @@ int32_t TM_DOOR(tm_door_event)(int32_t engine) {
     tm_buf_reset(&door.out);
     event_write(&door.out, &event);
     door.shown = tm_buf_span(&door.out);
-    return door.out.status == TM_OK ? (int32_t)event.kind : door.out.status;
+    tm_status status = tm_buf_status(&door.out);
+    return status == TM_OK ? (int32_t)event.kind : status;
 }
 
 // ---- reading ------------------------------------------------------------------------
@@ -353,7 +354,7 @@ int32_t TM_DOOR(tm_door_confirmed)(int32_t engine) {
     tm_buf_reset(&door.out);
     tm_list_write(tm_engine_confirmed(e, &cursor), &door.out);
     door.shown = tm_buf_span(&door.out);
-    return door.out.status;
+    return tm_buf_status(&door.out);
 }
 
 uint64_t TM_DOOR(tm_door_cursor)(int32_t engine) {

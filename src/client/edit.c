@@ -55,7 +55,7 @@ static tm_status own_make(tm_engine *e, tm_op *op, tm_own **own) {
     op->at.version = e->editor->next_version;
     tm_buf_reset(&e->read);
     tm_op_write(&e->read, op);
-    if (e->read.status != TM_OK) return TM_E_NOMEM;
+    if (tm_buf_status(&e->read) != TM_OK) return TM_E_NOMEM;
     tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
     status = tm_op_read(&in, &made);
     if (status != TM_OK) return status;

@@ -254,7 +254,7 @@ tm_status tm_engine_order(tm_engine *e, tm_now now, tm_span *json) {
     }
     tm_buf_byte(&e->read, ']');
     *json = tm_buf_span(&e->read);
-    return e->read.status;
+    return tm_buf_status(&e->read);
 }
 
 tm_span tm_engine_sort(tm_engine *e, tm_now now) {
@@ -335,7 +335,7 @@ tm_status tm_engine_status(tm_engine *e, tm_now now, tm_span *json) {
     }
     tm_buf_byte(out, '}');
     *json = tm_buf_span(out);
-    return out->status;
+    return tm_buf_status(out);
 }
 
 tm_status tm_engine_dead(tm_engine *e, tm_span *json) {
@@ -353,7 +353,7 @@ tm_status tm_engine_dead(tm_engine *e, tm_span *json) {
     }
     tm_buf_byte(out, ']');
     *json = tm_buf_span(out);
-    return out->status;
+    return tm_buf_status(out);
 }
 
 const tm_list *tm_engine_confirmed(const tm_engine *e, uint64_t *cursor) {

@@ -222,7 +222,7 @@ static tm_status op_put(tm_engine *e, tm_op *op) {
     op->at.version = 1;
     tm_buf_reset(&e->read);
     tm_op_write(&e->read, op);
-    if (e->read.status != TM_OK) return TM_E_NOMEM;
+    if (tm_buf_status(&e->read) != TM_OK) return TM_E_NOMEM;
     tm_json in;
     tm_op made;
     tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);

@@ -283,8 +283,8 @@ tm_status tm_queue_accept_reserve(tm_queue *queue, size_t more) {
     if (want <= cap) return TM_OK;
     want += cap;
     tm_own **accepted =
-        queue->alloc->resize(queue->alloc->context, queue->accepted,
-                             cap * sizeof *accepted, want * sizeof *accepted);
+        tm_alloc_resize(queue->alloc, queue->accepted, cap * sizeof *accepted,
+                        want * sizeof *accepted);
     if (accepted == NULL) return TM_E_NOMEM;
     queue->accepted = accepted;
     queue->accepted_cap = want;

@@ -212,7 +212,7 @@ static void pull_write(tm_engine *e) {
 static tm_send sent(tm_engine *e, tm_send_kind kind, tm_request_out *out,
                     uint32_t timeout_ms) {
     tm_send none = {TM_SEND_NONE, 0, {NULL, 0}, 0};
-    if (e->sent.status != TM_OK) { // no memory to say it
+    if (tm_buf_status(&e->sent) != TM_OK) { // no memory to say it
         tm_sync_fail(e);
         return none;
     }

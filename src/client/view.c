@@ -134,7 +134,7 @@ tm_status tm_view_item(tm_engine *e, tm_span id, tm_buf *out, tm_stamp *at) {
         tm_buf_json(out, p.parts[i].reg.value);
     }
     tm_buf_text(out, "}}");
-    return out->status;
+    return tm_buf_status(out);
 }
 
 // ---- single registers -----------------------------------------------------------------
@@ -277,9 +277,9 @@ static bool order_renew(tm_view *view, tm_shown *moved, size_t count) {
     view->order_count = kept;
     if (kept + count > view->order_cap) {
         size_t cap = kept + count + kept / 2;
-        tm_shown **order = view->items.alloc->resize(
-            view->items.alloc->context, view->order,
-            view->order_cap * sizeof *order, cap * sizeof *order);
+        tm_shown **order =
+            tm_alloc_resize(view->items.alloc, view->order,
+                            view->order_cap * sizeof *order, cap * sizeof *order);
         if (order == NULL) return false;
         view->order = order;
         view->order_cap = cap;

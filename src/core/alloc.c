@@ -17,17 +17,24 @@ static size_t aligned(size_t size) {
     return (size + (ARENA_ALIGN - 1)) & ~(size_t)(ARENA_ALIGN - 1);
 }
 
-void *tm_alloc_get(const tm_alloc *alloc, size_t size) {
-    if (size == 0) size = 1;
-    void *ptr = alloc->resize(alloc->context, NULL, 0, size);
-    if (ptr != NULL) memset(ptr, 0, size);
-    return ptr;
+#if !TM_BROWSER // there, rt.c is all the memory there is
+void *tm_alloc_resize(const tm_alloc *alloc, void *ptr, size_t old_size,
+                      size_t new_size) {
+    return alloc->resize(alloc->context, ptr, old_size, new_size);
 }
 
 void tm_alloc_put(const tm_alloc *alloc, void *ptr, size_t size) {
     if (ptr == NULL) return;
     if (size == 0) size = 1; // as tm_alloc_get counted it
     (void)alloc->resize(alloc->context, ptr, size, 0);
+}
+#endif
+
+void *tm_alloc_get(const tm_alloc *alloc, size_t size) {
+    if (size == 0) size = 1;
+    void *ptr = tm_alloc_resize(alloc, NULL, 0, size);
+    if (ptr != NULL) memset(ptr, 0, size);
+    return ptr;
 }
 
 // A block of at least `size` bytes behind its header, newest first. Each is as large as
@@ -39,8 +46,7 @@ static tm_arena_block *block_new(tm_arena *arena, size_t size) {
         if (total <= SIZE_MAX / 2 - more) total += more;
     }
     if (total < size + head) total = size + head;
-    tm_arena_block *block =
-        arena->alloc->resize(arena->alloc->context, NULL, 0, total);
+    tm_arena_block *block = tm_alloc_resize(arena->alloc, NULL, 0, total);
     if (block == NULL) return NULL;
     *block = (tm_arena_block){.older = arena->blocks, .size = total, .used = head};
     arena->blocks = block;
@@ -48,12 +54,12 @@ static tm_arena_block *block_new(tm_arena *arena, size_t size) {
 }
 
 void *tm_arena_get(tm_arena *arena, size_t size) {
-    if (size > SIZE_MAX / 2) return NULL;
+    if (size > SIZE_MAX / 2) TM_NO_MEMORY;
     size = aligned(size);
     tm_arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < size) {
         block = block_new(arena, size);
-        if (block == NULL) return NULL;
+        if (block == NULL) TM_NO_MEMORY;
     }
     uint8_t *ptr = (uint8_t *)block + block->used;
     block->used += size;

@@ -18,8 +18,24 @@ typedef struct tm_alloc {
     void *context; // keeps
 } tm_alloc;
 
+// What gives memory never answers NULL in a browser: there, a refusal ends the module
+// (rt.c), as no page can go on without memory, and all that is stored is whole. So whoever
+// asks for it natively goes another way where it is refused, and costs a browser nothing:
+// the compiler sees that the way is never taken.
+#if TM_BROWSER
+#define TM_MEMORY    __attribute__((returns_nonnull))
+#define TM_NO_MEMORY __builtin_trap()
+#else
+#define TM_MEMORY
+#define TM_NO_MEMORY return NULL
+#endif
+
+// tm_alloc_resize - `resize` of above, to a new_size that is not 0.
+TM_MEMORY void *tm_alloc_resize(const tm_alloc *alloc, void *ptr, size_t old_size,
+                                size_t new_size);
+
 // tm_alloc_get - `size` fresh bytes (at least 1), zeroed; NULL when refused.
-void *tm_alloc_get(const tm_alloc *alloc, size_t size);
+TM_MEMORY void *tm_alloc_get(const tm_alloc *alloc, size_t size);
 
 // tm_alloc_put - give back what tm_alloc_get or resize gave. NULL is fine.
 void tm_alloc_put(const tm_alloc *alloc, void *ptr, size_t size);
@@ -33,7 +49,7 @@ typedef struct tm_arena {
 
 // tm_arena_get - `size` bytes that live as long as the arena; not zeroed; NULL when
 // refused. Size 0 gives a valid pointer.
-void *tm_arena_get(tm_arena *arena, size_t size);
+TM_MEMORY void *tm_arena_get(tm_arena *arena, size_t size);
 
 // tm_arena_copy - the bytes of `text`, copied. TM_E_NOMEM: *copy is unchanged.
 // A null span (ptr NULL) stays null; an empty one stays non-null.

@@ -6,19 +6,19 @@
 #define BUF_CAP_MIN 64u
 
 uint8_t *tm_buf_reserve(tm_buf *buf, size_t more) {
-    if (buf->status != TM_OK) return NULL;
+    if (tm_buf_status(buf) != TM_OK) TM_NO_MEMORY;
     if (buf->ptr != NULL && buf->cap - buf->len >= more) return buf->ptr + buf->len;
 
     size_t cap = buf->cap < BUF_CAP_MIN ? BUF_CAP_MIN : buf->cap;
     while (cap - buf->len < more && cap <= SIZE_MAX / 2)
         cap *= 2;
     uint8_t *ptr = NULL;
-    if (cap - buf->len >= more) {
-        ptr = buf->alloc->resize(buf->alloc->context, buf->ptr, buf->cap, cap);
+    if (TM_BROWSER || cap - buf->len >= more) {
+        ptr = tm_alloc_resize(buf->alloc, buf->ptr, buf->cap, cap);
     }
     if (ptr == NULL) {
         buf->status = TM_E_NOMEM;
-        return NULL;
+        TM_NO_MEMORY;
     }
     buf->ptr = ptr;
     buf->cap = cap;

@@ -13,7 +13,7 @@ typedef struct tm_buf {
     const tm_alloc *alloc; // keeps
     uint8_t *ptr;          // owned; may move at each append
     size_t len, cap;
-    tm_status status; // TM_OK, or TM_E_NOMEM since the first append that failed
+    tm_status status; // of tm_buf_status
 } tm_buf;
 
 void tm_buf_put(tm_buf *buf, tm_span bytes);
@@ -27,7 +27,12 @@ void tm_buf_json(tm_buf *buf, tm_span text);
 
 // tm_buf_reserve - room for `more` bytes at ptr + len, to be filled by the caller who
 // then raises len. NULL when refused.
-uint8_t *tm_buf_reserve(tm_buf *buf, size_t more);
+TM_MEMORY uint8_t *tm_buf_reserve(tm_buf *buf, size_t more);
+
+// tm_buf_status - TM_E_NOMEM since the first append that failed.
+static inline tm_status tm_buf_status(const tm_buf *buf) {
+    return TM_BROWSER ? TM_OK : buf->status;
+}
 
 // tm_buf_span - lends what was written so far.
 tm_span tm_buf_span(const tm_buf *buf);

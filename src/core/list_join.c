@@ -105,8 +105,7 @@ static void *array_reserve(const tm_alloc *alloc, void *array, size_t count,
                            size_t *cap, size_t element) {
     if (count < *cap) return array;
     size_t more = *cap == 0 ? 4 : 2 * *cap;
-    void *moved =
-        alloc->resize(alloc->context, array, *cap * element, more * element);
+    void *moved = tm_alloc_resize(alloc, array, *cap * element, more * element);
     if (moved != NULL) *cap = more;
     return moved;
 }

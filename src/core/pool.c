@@ -67,8 +67,7 @@ tm_status tm_pool_reserve(tm_pool *pool, size_t size) {
     if (want < CHUNK_MIN) want = CHUNK_MIN;
     if (want > CHUNK_MAX) want = CHUNK_MAX;
     if (want < size + CHUNK_HEAD) want = (size + CHUNK_HEAD + 15) & ~(size_t)15;
-    struct tm_pool_chunk *chunk =
-        pool->alloc->resize(pool->alloc->context, NULL, 0, want);
+    struct tm_pool_chunk *chunk = tm_alloc_resize(pool->alloc, NULL, 0, want);
     if (chunk == NULL) return TM_E_NOMEM;
     *chunk = (struct tm_pool_chunk){pool->chunks, want};
     pool->chunks = chunk;

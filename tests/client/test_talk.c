@@ -434,6 +434,31 @@ static void test_pulls(void **state) {
     }
 }
 
+// What the log has under an own id is what C has, whatever was sent under it.
+static void test_an_own_id_is_taken_as_the_log_has_it(void **state) {
+    (void)state;
+    begin(true);
+    T_OK(page_edit(&t.p, SET("mine")));
+    push();
+    char text[400];
+    (void)snprintf(text, sizeof text,
+                   "{\"version\":1,\"mark\":\"m\",\"head\":1,\"operations\":[{"
+                   "\"id\":\"%s\",\"type\":\"ADD\",\"instanceId\":\"y\","
+                   "\"imageId\":\"i\",\"timestamp\":1700000000000,\"browserId\":"
+                   "\"b-a\",\"version\":1,\"seq\":1}]}",
+                   id_of(0));
+    answer(0, "");
+    pull();
+    answer(200, text);
+    uint64_t cursor;
+    const tm_list *c = tm_engine_confirmed(t.p.engine, &cursor);
+    T_EQ(cursor, 1);
+    T_TRUE(tm_item_live(tm_list_find(c, t_str("y"))));
+    T_EQ(tm_list_count(c), 1);
+    T_EQ(page_status(&t.p, "pending"), 0);
+    end();
+}
+
 // Every prefix of a good answer is no answer.
 static void test_every_truncation(void **state) {
     (void)state;
@@ -726,6 +751,7 @@ int main(void) {
         cmocka_unit_test(test_an_answer_to_another_user_stops_it),
         cmocka_unit_test(test_another_user_stops_it),
         cmocka_unit_test(test_pulls),
+        cmocka_unit_test(test_an_own_id_is_taken_as_the_log_has_it),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_what_a_pull_says),
         cmocka_unit_test(test_answers_to_nobody),
