@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/json.h"
+
 #define PROGRESS_MS 100u // ten lines a second are enough to see that it moves
 
 static void *host_resize(void *context, void *ptr, size_t old_size,
@@ -127,10 +129,10 @@ static bool is_unsafe(uint32_t code) {
            (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
-// One scalar value of checked UTF-8; a stray byte counts as a control.
+// One scalar value; a byte that belongs to none counts as a control.
 static size_t scalar(const uint8_t *p, size_t left, uint32_t *code) {
     size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (len > left || (p[0] & 0xc0) == 0x80) {
+    if (len > left || !tm_utf8_valid((tm_span){p, len})) {
         *code = 0x80;
         return 1;
     }

@@ -70,6 +70,8 @@ static void test_safe(void **state) {
         {"isolate, BOM", TM_LIT("\xe2\x81\xa6\xef\xbb\xbf"), "\\u2066\\ufeff"},
         {"line separator", TM_LIT("\xe2\x80\xa8"), "\\u2028"},
         {"a torn letter", TM_LIT("a\xe2\x82"), "a\\u0080\\u0080"},
+        {"an escape inside a letter", TM_LIT("\xf1\x1b[2"), "\\u0080\\u001b[2"},
+        {"a line end in a long form", TM_LIT("\xc1\n"), "\\u0080\\u000a"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
