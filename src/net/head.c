@@ -87,16 +87,16 @@ static bool version(tm_head *head, uint8_t byte) {
     if (byte != '\r') {
         if (byte < 0x20 || byte >= 0x7f || head->word_len == sizeof head->word)
             return bad(head, "the request line must end in HTTP/1.1");
-        word_put(head, byte);
+        head->word[head->word_len++] = byte; // its case matters, RFC 9112 2.3
         return true;
     }
     head->state = LINE_LF;
-    if (word_is(head, "http/1.1")) return true;
-    if (word_is(head, "http/1.0")) {
+    if (word_is(head, "HTTP/1.1")) return true;
+    if (word_is(head, "HTTP/1.0")) {
         head->old = true;
         return true;
     }
-    if (head->word_len == 8 && memcmp(head->word, "http/", 5) == 0)
+    if (head->word_len == 8 && memcmp(head->word, "HTTP/", 5) == 0)
         return refuse(head, 505, "only HTTP/1.1 is spoken here");
     return bad(head, "the request line must end in HTTP/1.1");
 }

@@ -89,6 +89,8 @@ static const row rows[] = {
     {"HTTP/2 preface", TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505, "1.1"},
     {"HTTP/0.9", TEXT("GET /\r\n"), 400, "escaped"},
     {"HTTP/1.10", TEXT("GET / HTTP/1.10\r\n"), 400, "HTTP/1.1"},
+    {"http in another case", TEXT("GET / HTTp/1.1\r\n"), 400, "1.1"},
+    {"http in another case, unknown", TEXT("GET / hTTP/2.0\r\n"), 400, "1.1"},
     {"HTTP/3.1", TEXT("GET / HTTP/3.1\r\n"), 505, "1.1"},
     {"another protocol", TEXT("GET / ICY/1.1\r\n"), 400, "HTTP/1.1"},
     {"another as long as ours", TEXT("GET / RTSP/1.1\r\n"), 400, "HTTP/1.1"},
