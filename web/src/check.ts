@@ -12,12 +12,12 @@ const quoted = (text: unknown): string => JSON.stringify(text);
 export type Checked<F extends string> = ReturnType<typeof checkOptions<F>>;
 
 export function checkOptions<F extends string>(options: Options<F>) {
-  const { user, list, fields, storage = {}, clock = browserClock } = options;
+  const { user, list, storage = {}, clock = browserClock } = options;
   if (!user || typeof user !== "string")
     fail("user", "openList needs `user`: whose list is it?");
   if (!/^[a-z0-9-]{1,64}$/.test(list))
     fail("list", `a list's name is 1 to 64 of a-z, 0-9 and "-", not ${quoted(list)}`);
-  fields?.forEach(checkName);
+  options.fields?.forEach(checkName);
   const url = address(options.url);
   // Encoded, so that no user's name can reach into another's records.
   const scope = [url, user, list].map(encodeURIComponent).join("/");
@@ -28,16 +28,12 @@ export function checkOptions<F extends string>(options: Options<F>) {
     btoa(String.fromCharCode(...random(bytes))).replace(/\W/g, (c) => (c === "+" ? "-" : "_"));
   const local = (storage.local ?? browserLocal)(scope);
   return {
+    ...options,
     url,
-    user,
-    list,
-    fields,
     random,
     word,
     local,
     clock,
-    token: options.token,
-    warnBeforeClose: options.warnBeforeClose,
     newId: options.newId ?? (() => word(15)),
     openDisk: () => (storage.disk ?? browserDisk)(scope),
     locks: storage.locks?.(scope) ?? browserLocks(scope, local, clock, word),

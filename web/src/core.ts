@@ -170,8 +170,8 @@ export type Engine = Calls & {
   text(): string;
 };
 
-/** Where core.wasm comes from: its address, its bytes, or the compiled module. */
-export type CoreSource = string | URL | BufferSource | WebAssembly.Module;
+/** Where core.wasm comes from: its address, or the compiled module. */
+export type CoreSource = string | URL | WebAssembly.Module;
 
 /** The compiled core. */
 export async function loadCore(
@@ -179,11 +179,8 @@ export async function loadCore(
 ): Promise<WebAssembly.Module> {
   const given: unknown = source; // a Module has no members, so every type looks like one
   if (given instanceof WebAssembly.Module) return given;
-  if (typeof source !== "string" && !(source instanceof URL))
-    return WebAssembly.compile(source as BufferSource);
-  const answer = await fetch(source);
-  if (!answer.ok)
-    fail("core", `${answer.status} instead of core.wasm at ${source}; serve it, or name it in \`core\``);
+  const answer = await fetch(source as URL);
+  if (!answer.ok) fail("core", `no core.wasm at ${answer.url} (${answer.status}); \`core\` says where`);
   return WebAssembly.compile(await answer.arrayBuffer());
 }
 

@@ -11,7 +11,7 @@
  * react.ts to React's.
  */
 import { browserClock, type Clock } from "./host.js";
-import { cell, type Readable } from "./readable.js";
+import { makeCell, type Readable } from "./readable.js";
 import type { Data, Id, List } from "./types.js";
 
 /** How long a pause in typing writes what is there, unless `pauseMs` says otherwise. */
@@ -55,7 +55,7 @@ export function makeDraft<F extends string>(
   const { pauseMs = PAUSE_MS, clock = browserClock, gone = () => {} } = options;
   const item = list.item(id);
   const current = (): string => item.snapshot()?.[field] ?? "";
-  const state = cell<DraftState>({ text: current(), problem: undefined });
+  const state = makeCell<DraftState>({ text: current(), problem: undefined });
   let focused = false;
   let composing = false;
   let from = ""; // what the field showed at focus, or what was written since

@@ -15,9 +15,9 @@ const TIMER_MAX = 2 ** 31 - 1;
 
 export const browserClock: Clock = {
   wall: () => Date.now(),
-  mono: () => Math.floor(performance.now()),
+  mono: () => performance.now(),
   after(ms, due) {
-    const timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(ms)), TIMER_MAX));
+    const timer = setTimeout(due, Math.min(Math.ceil(ms), TIMER_MAX));
     return () => clearTimeout(timer);
   },
 };

@@ -23,10 +23,9 @@ import {
 } from "./core.js";
 import { fail, STOPPED } from "./errors.js";
 import type { PageEvent } from "./host.js";
-import { cell, listeners, listenersById } from "./readable.js";
+import { makeCell, makeHub } from "./readable.js";
 import { openSession, statusOf, type Session } from "./session.js";
 import type { Data, DeadLetter, Direction, Id, List, Options, Problem, Status } from "./types.js";
-import type { Superseded } from "./types.js";
 import { makeView } from "./view.js";
 
 type Edit =
@@ -73,16 +72,14 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   /** Open batches: what each has touched. */
   const batches: Set<Id>[] = [];
   const drafts = new Set<() => void>();
-  const unheard: Problem[] = []; // said before anybody listened: while opening, say
+  let unheard: Problem[] | undefined = []; // said before anybody listened: while opening, say
   const news: (() => void)[] = []; // said when the change that brought them is whole
   let persisted = false; // asked for persistent storage
 
-  const superseded = listeners<Superseded<F>>();
-  const problems = listeners<Problem>();
+  const hub = makeHub(); // "superseded", "problem", and the receipts of an item by "/" and its id
   const waiting: (() => void)[] = []; // in flush
-  const ofReceipt = listenersById();
-  const deadLetters = cell<readonly DeadLetter<F>[]>([]);
-  const status = cell({ receipts: new Map() } as unknown as Status); // changed() fills it
+  const deadLetters = makeCell<readonly DeadLetter<F>[]>([]);
+  const status = makeCell({ receipts: new Map() } as unknown as Status); // changed() fills it
 
   const ask = (call: (engine: Engine) => unknown): string | undefined =>
     session?.read((engine) => {
@@ -93,6 +90,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     item: (id) => ask((engine) => engine.item(id)),
     order: () => JSON.parse(ask((engine) => engine.order()) ?? "null") as Id[] | undefined,
     sort: () => ask((engine) => engine.sort()) as Direction,
+    passing: () => batches.length > 0,
   });
 
   // ---- Writing ------------------------------------------------------------------------
@@ -148,7 +146,6 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   function batch(work: () => void): Written {
     const by = usable();
-    if (batches.length === 0) view.mark();
     const mark = held.length;
     by?.run((engine) => engine.begin());
     batches.push(new Set());
@@ -180,27 +177,16 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   const writeDrafts = (): void => [...drafts].forEach((write) => write());
 
-  const onPage: { readonly [event in PageEvent]: () => void } = {
-    hidden() {
-      writeDrafts();
-      session?.visible(false);
-    },
-    visible() {
-      comeBack();
-      session?.visible(true);
-    },
-    online: () => session?.online(),
-    offline: () => session?.offline(),
-    /** The page may never run again, or sleep while other pages take its writers over. */
-    leave() {
-      writeDrafts();
-      session?.push();
-      if (away || changing || !session || stopped || status.snapshot().volatile > 0) return;
-      away = true;
-      replace(async () => {});
-    },
-    return: comeBack,
-  };
+  function onPage(event: PageEvent): void {
+    if (event === "hidden" || event === "leave") writeDrafts();
+    if (event === "visible" || event === "return") comeBack();
+    session?.page(event);
+    // It may never run again, or sleep while other pages take its writers over.
+    if (event !== "leave" || !session || changing || stopped) return;
+    if (status.snapshot().volatile > 0) return;
+    away = true;
+    replace(async () => {});
+  }
 
   function comeBack(): void {
     if (!away) return;
@@ -248,12 +234,8 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
           : field
             ? { kind: "field", item, field, mine, winner }
             : { kind: "removed", item };
-        news.push(() => superseded.tell(Object.freeze(lost as Superseded<F>)));
+        news.push(() => hub.tell("superseded", lost));
       },
-      damage: ({ key, value }) =>
-        say("damage", "damage", `the stored record ${key} could not be read: ${value}`),
-      diverged: ({ value }) => say("diverged", "diverged", value),
-      problem: ({ key, value }) => say("server", key || value, value || key),
       connection(now) {
         if (!own()) return;
         connection = now;
@@ -288,12 +270,11 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     changed();
   }
 
+  /** A problem that comes before anybody listens is kept for who listens first. */
   function say(kind: Problem["kind"], code: string, detail: string): void {
-    const problem = Object.freeze({ kind, code, detail });
-    news.push(() => {
-      if (problems.size > 0) problems.tell(problem);
-      else if (unheard.length < UNHEARD_MAX) unheard.push(problem);
-    });
+    const problem = { kind, code, detail };
+    news.push(() => (unheard?.push(problem), hub.tell("problem", problem)));
+    unheard?.splice(UNHEARD_MAX);
   }
 
   /** One call of the engine, with all that it brought, is over. */
@@ -309,7 +290,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     if (deadStale) {
       deadStale = false;
       const letters = JSON.parse(ask((engine) => engine.dead()) ?? "[]") as Parameters<typeof letterOf>[0][];
-      deadLetters.put(Object.freeze(letters.map(letterOf<F>)));
+      deadLetters.put(letters.map(letterOf<F>));
     }
     changed();
     if (stale && status.snapshot().volatile === 0) replace(begin);
@@ -320,9 +301,10 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const old = status.snapshot();
     const { phase, pending, volatile, dead, receipts } = engineStatus ?? NOTHING;
     const waits = held.length;
-    const entries = Object.entries(receipts);
-    const moved = entries.filter(([id, receipt]) => old.receipts.get(id) !== receipt);
-    const same = moved.length === 0 && entries.length === old.receipts.size;
+    const said = new Map(Object.entries(receipts));
+    const moved = [...said.keys(), ...old.receipts.keys()].filter(
+      (id) => said.get(id) !== old.receipts.get(id),
+    );
     const next: Status = {
       phase: stopped ? "stopped" : session && !closed ? phase : "offline",
       connection: stopped ? "offline" : connection,
@@ -330,26 +312,25 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       volatile: volatile + waits,
       deadLetters: dead,
       drafts: drafts.size,
-      receipts: same ? old.receipts : new Map(entries),
+      receipts: moved.length > 0 ? said : old.receipts,
       storage: session?.storage() ?? old.storage,
       safeToClose: volatile + waits + drafts.size === 0,
     };
     if ((Object.keys(next) as (keyof Status)[]).some((name) => next[name] !== old[name]))
-      status.put(Object.freeze(next));
+      status.put(next);
     if (checked.warnBeforeClose && next.safeToClose !== old.safeToClose)
       page.warn(!next.safeToClose);
     if (batches.length > 0) return;
 
     view.tell();
     status.tell();
-    for (const [id] of same ? [] : [...moved, ...old.receipts])
-      if (old.receipts.get(id) !== next.receipts.get(id)) ofReceipt.tell(id);
+    moved.forEach((id) => hub.tell(`/${id}`));
     deadLetters.tell();
     for (const tell of [...news.splice(0), ...waiting.splice(0)]) tell();
   }
 
   await begin();
-  const unlisten = page.listen((event) => onPage[event]());
+  const unlisten = page.listen(onPage);
 
   const list: List<F> = {
     items: view.items,
@@ -360,7 +341,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     item: view.item,
     receipt: (id) => ({
       snapshot: () => status.snapshot().receipts.get(id),
-      subscribe: (listener) => ofReceipt.add(id, listener),
+      subscribe: (listener) => hub.on(`/${id}`, listener),
     }),
     add(imageId, data) {
       const id = newId();
@@ -381,11 +362,11 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     batch,
     retry: (letter) => onDead(letter, (engine) => engine.retry(letter)),
     discard: (letter) => void onDead(letter, (engine) => engine.discard(letter)),
-    onSuperseded: superseded.add,
+    onSuperseded: (listener) => hub.on("superseded", listener),
     onProblem(listener) {
-      const out = problems.add(listener);
-      unheard.splice(0).forEach(problems.tell);
-      return out;
+      unheard?.forEach(listener);
+      unheard = undefined;
+      return hub.on("problem", listener);
     },
     holdDraft(write) {
       const draft = (): void => write();
@@ -436,5 +417,5 @@ function letterOf<F extends string>(dead: {
 }): DeadLetter<F> {
   const { id, type, instanceId: item, imageId, data, sort } = dead.operation;
   const letter = JSON.stringify({ id, type, code: dead.code, item, imageId, data, sort });
-  return Object.freeze(JSON.parse(letter) as DeadLetter<F>); // without what it does not have
+  return JSON.parse(letter) as DeadLetter<F>; // without what it does not have
 }

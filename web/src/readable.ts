@@ -8,32 +8,31 @@ export interface Readable<T> {
   subscribe(changed: () => void): () => void;
 }
 
-/** Those who want to be told. */
-export type Listeners<T = void> = {
-  /** Returns the way out. */
-  add(listener: (told: T) => void): () => void;
-  tell(told: T): void;
-  readonly size: number;
+/** Those who want to be told, each of one thing by its name. */
+export type Hub = {
+  /** How many names are listened for. */
+  heard(): number;
+  on(name: string, listener: (told: never) => void): () => void;
+  /** One listener that throws does not keep the others from being told. */
+  tell(name: string, told?: unknown): void;
 };
 
-/** One listener that throws does not keep the others from being told. */
-export function listeners<T = void>(emptied?: () => void): Listeners<T> {
-  const all = new Set<(told: T) => void>();
+export function makeHub(): Hub {
+  const all = new Map<string, Set<(told: never) => void>>();
   return {
-    get size() {
-      return all.size;
-    },
-    add(listener) {
-      const own = (told: T): void => listener(told); // the same function may listen twice
-      all.add(own);
+    heard: () => all.size,
+    on(name, listener) {
+      const own = (told: never): void => listener(told); // the same function may listen twice
+      all.set(name, (all.get(name) ?? new Set()).add(own));
       return () => {
-        if (all.delete(own) && all.size === 0) emptied?.();
+        const those = all.get(name);
+        if (those?.delete(own) && those.size === 0) all.delete(name);
       };
     },
-    tell(told) {
-      for (const listener of [...all]) {
+    tell(name, told) {
+      for (const listener of [...(all.get(name) ?? [])]) {
         try {
-          listener(told);
+          listener(told as never);
         } catch (error) {
           // The page's error handler hears of it, as of any listener's.
           queueMicrotask(() => {
@@ -45,42 +44,22 @@ export function listeners<T = void>(emptied?: () => void): Listeners<T> {
   };
 }
 
-/** Listeners of one thing each, by its id. */
-export function listenersById(): {
-  add(id: string, listener: () => void): () => void;
-  tell(id: string): void;
-  readonly size: number;
-} {
-  const all = new Map<string, Listeners>();
-  return {
-    get size() {
-      return all.size;
-    },
-    add(id, listener) {
-      const those = all.get(id) ?? listeners(() => all.delete(id));
-      all.set(id, those);
-      return those.add(listener);
-    },
-    tell: (id) => all.get(id)?.tell(),
-  };
-}
-
 /** A value that tells when it was replaced; `tell` is called when a change is whole. */
 export type Cell<T> = Readable<T> & { put(value: T): void; tell(): void };
 
-export function cell<T>(value: T): Cell<T> {
-  const { add, tell } = listeners();
+export function makeCell<T>(value: T): Cell<T> {
+  const hub = makeHub();
   let told = value;
   return {
     snapshot: () => value,
-    subscribe: add,
+    subscribe: (changed) => hub.on("", changed),
     put(next) {
       value = next;
     },
     tell() {
       if (told === value) return;
       told = value;
-      tell();
+      hub.tell("");
     },
   };
 }

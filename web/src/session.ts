@@ -24,6 +24,7 @@ import {
 import type { Checked } from "./check.js";
 import { fail, STOPPED } from "./errors.js";
 import type { DiskStore, LocalStore } from "./storage.js";
+import type { PageEvent } from "./host.js";
 import { makeTransport } from "./transport.js";
 import type { Problem, Status, StorageState } from "./types.js";
 import { LEASES, type Held } from "./writers.js";
@@ -31,7 +32,7 @@ import { LEASES, type Held } from "./writers.js";
 /** What the list is told. */
 export type SessionHost = Pick<
   EventTable,
-  "show" | "status" | "superseded" | "dead" | "damage" | "diverged" | "problem"
+  "show" | "status" | "superseded" | "dead"
 > & {
   connection(connection: Connection): void;
   say(kind: Problem["kind"], code: string, detail: string): void;
@@ -53,14 +54,9 @@ export interface Session {
   /** Ours as soon as nobody has it: what is stored under it is taken over. */
   adopt(writer: string): Promise<void>;
   ask(): void;
-  /** Sends what is queued now, not at the end of this turn: the page may not have another. */
-  push(): void;
-  online(): void;
-  offline(): void;
-  visible(visible: boolean): void;
+  page(event: PageEvent): void;
   /** Sends once more, stores what storage still takes, and frees the writers. No edit after it. */
   close(): Promise<void>;
-  readonly disk: DiskStore | undefined;
   /** Records that `local` did not take; whoever sees that disk has all empties it. */
   readonly unkept: Map<string, string>;
   storage(): Status["storage"];
@@ -83,8 +79,8 @@ export async function openSession(
   host: SessionHost,
 ): Promise<Session> {
   const { local, locks, clock, page, random } = options;
-  const held = new Map<string, Held>();
-  const others = new Set<string>(); // writers of other pages
+  /** The writers there are: ours by these locks, or other pages', which are waited for. */
+  const writers = new Map<string, Held | undefined>();
   /** What this page stored in `local`: put back when somebody clears it. */
   const mine = new Map<string, string>();
   const unkept = new Map<string, string>();
@@ -105,25 +101,24 @@ export async function openSession(
     host.status(undefined as never);
   };
 
+  const free = (): void => {
+    if (disk) disk.onlost = undefined;
+    disk?.close();
+    writers.forEach((lock) => lock?.release());
+  };
+
   const fresh = `b-${options.word(18)}`;
   let engine: Engine;
   let stored: Stored;
   try {
-    const lock = await locks.take(fresh); // before anybody can know of it
-    if (lock) held.set(fresh, lock);
+    writers.set(fresh, await locks.take(fresh)); // before anybody can know of it
     // Read again after locking: until then its page may have been writing.
     stored = await readAll(local, disk);
     for (;;) {
       const found = new Set([...stored.local, ...stored.disk].map(ownerOf));
-      const news = [...found].filter((name) => name && !held.has(name) && !others.has(name));
+      const news = [...found].filter((name) => name && !writers.has(name));
       if (news.length === 0) break;
-      await Promise.all(
-        news.map(async (writer) => {
-          const lock = await locks.take(writer);
-          if (lock) held.set(writer, lock);
-          else others.add(writer);
-        }),
-      );
+      await Promise.all(news.map(async (name) => writers.set(name, await locks.take(name))));
       stored = await readAll(local, disk);
     }
     engine = await createEngine(module, options.user, options.list, random(32), () => {
@@ -131,8 +126,7 @@ export async function openSession(
       return { wall: Math.max(0, Math.floor(clock.wall())), mono: last };
     });
   } catch (error) {
-    held.forEach((lock) => lock.release());
-    disk?.close();
+    free();
     throw error;
   }
 
@@ -189,9 +183,13 @@ export async function openSession(
     superseded: host.superseded,
     dead: host.dead,
     authorize: () => transport.authorize(),
-    damage: host.damage,
-    diverged: host.diverged,
-    problem: (event) => (event.key === "silent" ? transport.silent() : host.problem(event)),
+    damage: ({ key, value }) =>
+      host.say("damage", "damage", `the stored record ${key} is passed over: ${value}`),
+    diverged: ({ value }) => host.say("diverged", "diverged", value),
+    problem({ key, value }) {
+      if (key === "silent") transport.wake(true);
+      else host.say("server", key || value, value || key);
+    },
   };
 
   const transport = makeTransport(
@@ -219,9 +217,7 @@ export async function openSession(
     closing.abort();
     stopTimer();
     unwatch?.();
-    if (disk) disk.onlost = undefined;
-    disk?.close();
-    held.forEach((lock) => lock.release());
+    free();
   }
 
   // ---- Storage ------------------------------------------------------------------------
@@ -262,7 +258,7 @@ export async function openSession(
         const owner = ownerOf(record);
         if (writer !== undefined && owner !== writer) continue;
         engine.load(place, ...record);
-        if (place === LOCAL && held.has(owner)) mine.set(...record);
+        if (place === LOCAL && writers.get(owner)) mine.set(...record);
       }
     };
     give(LOCAL, local);
@@ -285,7 +281,8 @@ export async function openSession(
   function changed(key: string | null): void {
     for (const [own, text] of mine)
       if ((key === null || key === own) && local?.get(own) === null) keep(own, text);
-    if (key?.startsWith(WRITER) && local?.get(key) !== null) void adopt(key.slice(WRITER.length));
+    const [, writer = ""] = key?.split(WRITER) ?? [];
+    if (writer && !writers.has(writer) && local?.get(key!) !== null) void adopt(writer);
   }
 
   function stale(code: string, detail: string): void {
@@ -298,22 +295,19 @@ export async function openSession(
 
   /** A new writer is ours: nobody else can know it yet, or has it by mistake. */
   async function lock(writer: string): Promise<void> {
-    if (held.has(writer)) return;
+    if (writers.has(writer)) return;
     const taken = await locks.take(writer);
     if (over) taken?.release();
-    else if (taken) held.set(writer, taken);
+    else if (taken) writers.set(writer, taken);
     else stale("writer", "another page took a new writer");
   }
 
-  const awaited = new Set<string>();
-
   async function adopt(writer: string): Promise<void> {
-    if (held.has(writer) || awaited.has(writer)) return;
-    awaited.add(writer);
+    writers.set(writer, undefined);
     try {
       const taken = await locks.wait(writer, closing.signal);
-      if (over || held.has(writer)) return taken.release();
-      held.set(writer, taken);
+      if (over) return taken.release();
+      writers.set(writer, taken);
       const stored = await readAll(local, disk);
       run((e) => {
         load(stored, writer);
@@ -321,8 +315,6 @@ export async function openSession(
       });
     } catch {
       // closing, or storage is gone: the next page adopts it
-    } finally {
-      awaited.delete(writer);
     }
   }
 
@@ -331,7 +323,7 @@ export async function openSession(
   try {
     run((e) => {
       load(stored);
-      for (const writer of held.keys()) if (writer !== fresh) e.adopt(writer);
+      writers.forEach((lock, writer) => lock && writer !== fresh && e.adopt(writer));
       e.start(fresh, disk !== undefined);
     });
   } catch (error) {
@@ -340,16 +332,17 @@ export async function openSession(
   }
   if (over) fail("stopped", STOPPED);
   if (read((e) => statusOf(e).browserId) !== fresh) {
-    held.get(fresh)?.release(); // an adopted one takes the edits
-    held.delete(fresh);
+    writers.get(fresh)?.release(); // an adopted one takes the edits
+    writers.delete(fresh);
   }
   if (disk) disk.onlost = () => stale("lost", "this browser's storage was closed or cleared");
   unwatch = local?.watch?.(changed);
   run((e) => e.visible(page.visible()));
-  others.forEach((writer) => void adopt(writer));
+  writers.forEach((lock, writer) => lock ?? adopt(writer));
   transport.start();
 
   const ask = (asks: number): unknown => run((e) => e.ask(asks));
+  /** Sends what is queued now, not at the end of this turn: the page may not have another. */
   const push = (): void => {
     ask(ASK_PUSH);
     pump();
@@ -358,19 +351,18 @@ export async function openSession(
     run,
     read,
     look() {
-      if ([...held.values()].every((lock) => lock.held())) return;
-      stale("writer", "another page took over while this one slept");
+      if ([...writers.values()].some((lock) => lock?.held() === false))
+        stale("writer", "another page took over while this one slept");
     },
     adopt,
     ask: () => void ask(ASK_PUSH | ASK_PULL),
-    push,
-    online: transport.online,
-    offline: transport.offline,
-    visible(visible) {
-      run((e) => e.visible(visible));
-      if (!visible) return push();
-      transport.visible();
-      ask(ASK_PUSH | ASK_PULL);
+    page(event) {
+      const visible = event === "visible";
+      if (visible || event === "hidden") run((e) => e.visible(visible));
+      if (event === "hidden" || event === "leave") push();
+      if (event === "offline") transport.lose();
+      if (visible || event === "online") transport.wake(!visible);
+      if (visible) ask(ASK_PUSH | ASK_PULL);
     },
     async close() {
       if (over) return;
@@ -381,7 +373,6 @@ export async function openSession(
       while (committing) await committing; // each may bring forth the next
       end();
     },
-    disk,
     unkept,
     storage: () => state,
   };

@@ -24,7 +24,7 @@ export type TransportOptions = {
   /** Without a slash at its end. */
   readonly url: string;
   readonly list: string;
-  readonly token: Token | undefined;
+  readonly token?: Token;
   /** null: never try. */
   readonly socket: OpenSocket | null;
   readonly fetch: typeof globalThis.fetch;
@@ -49,13 +49,13 @@ export interface Transport {
   start(): void;
   /** What was sent may still arrive, and outlive the page; its answer is not waited for. */
   stop(): void;
-  online(): void;
+  /**
+   * No reason to wait for a timer: the user looks at the page again, or the network is back.
+   * `dead`: what looks open is not.
+   */
+  wake(dead: boolean): void;
   /** The browser says that there is no network; a look now and then tells if that is true. */
-  offline(): void;
-  /** The user looks at the page again: no reason to wait for a timer. */
-  visible(): void;
-  /** The line looks open, but the engine heard nothing when an answer was due. */
-  silent(): void;
+  lose(): void;
   /** Sends all that the engine has to send. */
   pump(): void;
   /** The server refused the token (401). */
@@ -108,6 +108,10 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
   const backoff = (failed: number): number =>
     Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + random() / 2);
 
+  /** Requests are no connection before one was answered. */
+  const tell = (): void =>
+    host.connection(channel === "push" || answering ? channel : "offline");
+
   function enter(next: Connection): void {
     if (stopped) return;
     patience();
@@ -115,9 +119,8 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     cuts = 0;
     if (next !== channel) abort(() => true);
     channel = next;
-    const known = next === "push" || (next !== "offline" && answering);
     if (next === "push" || next === "offline") answering = false;
-    host.connection(known ? next : "offline");
+    tell();
     host.channel(next);
     if (next === "poll") climb(UPGRADE_MS, () => enter("longpoll"));
   }
@@ -285,7 +288,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
       cuts = CUT_BY.includes(status) && took >= CUT_MS ? cuts + 1 : 0;
       if (cuts >= CUTS_MAX) return enter("poll");
     }
-    host.connection(answering ? channel : "offline");
+    tell();
   }
 
   function authorize(): void {
@@ -315,21 +318,16 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
       climb();
       authorizing();
     },
-    online() {
-      if (opened) drop(); // what was open may have died with the network before
+    wake(dead) {
+      if (opened && !dead) return;
+      if (opened) {
+        drop();
+        enter("offline");
+      }
       failures = 0;
       reconnect(0);
     },
-    offline: lose,
-    visible() {
-      if (!opened && failures > 0) reconnect(0);
-    },
-    silent() {
-      if (!opened) return;
-      drop();
-      enter("offline");
-      reconnect(0);
-    },
+    lose,
     pump() {
       if (stopped) return;
       for (let send = host.take(); send; send = host.take()) {

@@ -117,6 +117,7 @@ export function leases(
   };
 }
 
+/** The best there is. */
 export function browserLocks(
   scope: string,
   local: LocalStore | undefined,

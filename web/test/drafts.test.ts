@@ -3,7 +3,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { bindDraft, makeDraft, PAUSE_MS } from "../src/drafts.js";
 import type { Written } from "../src/core.js";
-import { cell, type Cell } from "../src/readable.js";
+import { makeCell, type Cell } from "../src/readable.js";
 import type { Item, List } from "../src/types.js";
 import { FakeClock } from "./fakes.js";
 
@@ -22,7 +22,7 @@ function set(description: string | undefined): void {
 
 beforeEach(() => {
   clock = new FakeClock();
-  value = cell<Item<Field> | undefined>(undefined);
+  value = makeCell<Item<Field> | undefined>(undefined);
   [writes, held] = [[], new Set()];
   set("");
   list = {

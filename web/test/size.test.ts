@@ -36,8 +36,8 @@ test("the package is at most 12 KB gzipped, with the React binding", async () =>
   expect(size).toBeLessThanOrEqual(BUDGET);
 });
 
-test("no dependency, no side effect, three entries", () => {
+test("no dependency, no side effect, four entries", () => {
   expect(manifest["dependencies"]).toBeUndefined();
   expect(manifest["sideEffects"]).toBe(false);
-  expect(Object.keys(manifest["exports"] as object)).toEqual([".", "./react", "./core.wasm"]);
+  expect(Object.keys(manifest["exports"] as object)).toEqual([".", "./react", "./rescue", "./core.wasm"]);
 });

@@ -47,7 +47,6 @@ function open(more: Partial<TransportOptions> = {}): Transport {
     {
       url: "http://server.example",
       list: "photos",
-      token: undefined,
       socket: server.socket,
       fetch: server.fetch,
       clock,
@@ -213,7 +212,7 @@ test("a line on which the engine hears nothing is let go, and another is opened"
   const one = open();
   await clock.advance(100);
   server.silent = true;
-  one.silent();
+  one.wake(true);
   expect(server.open).toBe(0);
   server.silent = false;
   await clock.advance(100);
@@ -225,13 +224,13 @@ test("offline and online as the browser says them", async () => {
   open();
   await clock.advance(100);
   page.isOnline = false;
-  transport!.offline();
+  transport!.lose();
   expect(channels.at(-1)).toBe("offline");
   expect(server.open).toBe(0);
   expect(connections.at(-1)).toBe("offline");
   await clock.advance(5000);
   page.isOnline = true;
-  transport!.online();
+  transport!.wake(true);
   await clock.advance(50);
   expect(channels.at(-1)).toBe("push");
 });
