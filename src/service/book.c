@@ -9,6 +9,8 @@
 #define SLOT_BITS     7u // TM_DECISIONS_MAX slots fit
 #define INDEX_CAP_MIN 16u
 
+#define PAGE_SIZE (TM_DECISION_PAGE * sizeof(tm_decision))
+
 _Static_assert(TM_DECISIONS_MAX <= 1u << SLOT_BITS, "a slot's number must fit");
 
 // The keys are fixed: a hash is stored, and another build must find it again.
@@ -26,7 +28,9 @@ void tm_book_init(tm_book *book, const tm_alloc *alloc, tm_seed seed) {
 }
 
 static void writer_free(const tm_book *book, tm_writer *writer) {
-    tm_alloc_put(book->alloc, writer->recent, writer->cap * sizeof(tm_decision));
+    for (size_t i = 0; i < TM_DECISION_PAGES; i++) {
+        tm_alloc_put(book->alloc, writer->recent[i], PAGE_SIZE);
+    }
     tm_alloc_put(book->alloc, writer, sizeof *writer + writer->browser.len);
 }
 
@@ -90,9 +94,15 @@ static uint32_t handle_of(const tm_writer *writer, uint32_t slot) {
     return (writer->number << SLOT_BITS | slot) + 1;
 }
 
+// NULL: there is no room for it yet.
+static tm_decision *slot_get(const tm_writer *writer, uint32_t slot) {
+    tm_decision *page = writer->recent[slot / TM_DECISION_PAGE];
+    return page == NULL ? NULL : &page[slot % TM_DECISION_PAGE];
+}
+
 static const tm_decision *handle_get(const tm_book *book, uint32_t handle) {
     const tm_writer *writer = book->writers[(handle - 1) >> SLOT_BITS];
-    return &writer->recent[(handle - 1) & ((1u << SLOT_BITS) - 1)];
+    return slot_get(writer, (handle - 1) & ((1u << SLOT_BITS) - 1));
 }
 
 static bool same_id(tm_id_hash a, tm_id_hash b) {
@@ -170,28 +180,12 @@ static uint32_t slot_of(uint64_t version) {
     return (uint32_t)((version - 1) % TM_DECISIONS_MAX);
 }
 
-// Most writers are pages that make a few edits and go: room grows with what they do.
-static tm_status recent_grow(tm_book *book, tm_writer *writer, uint32_t slots) {
-    if (slots <= writer->cap) return TM_OK;
-    uint32_t cap = writer->cap == 0 ? 4 : 2 * writer->cap;
-    if (cap < slots) cap = slots;
-    if (cap > TM_DECISIONS_MAX) cap = TM_DECISIONS_MAX;
-    size_t old_size = writer->cap * sizeof(tm_decision);
-    size_t size = cap * sizeof(tm_decision);
-    void *recent =
-        book->alloc->resize(book->alloc->context, writer->recent, old_size, size);
-    if (recent == NULL) return TM_E_NOMEM;
-    memset((uint8_t *)recent + old_size, 0, size - old_size);
-    writer->recent = recent;
-    writer->cap = cap;
-    return TM_OK;
-}
-
 tm_status tm_book_reserve(tm_book *book, tm_writer *writer, uint64_t version,
                           size_t pending) {
     TM_ASSERT(version > 0);
-    tm_status status = recent_grow(book, writer, slot_of(version) + 1);
-    if (status != TM_OK) return status;
+    tm_decision **page = &writer->recent[slot_of(version) / TM_DECISION_PAGE];
+    if (*page == NULL) *page = tm_alloc_get(book->alloc, PAGE_SIZE);
+    if (*page == NULL) return TM_E_NOMEM;
     return index_reserve(book, book->index_count + pending + 1);
 }
 
@@ -200,16 +194,18 @@ static bool decision_none(const tm_decision *decision) {
 }
 
 static void slot_clear(tm_book *book, tm_writer *writer, uint32_t slot) {
-    if (slot >= writer->cap || decision_none(&writer->recent[slot])) return;
+    tm_decision *decision = slot_get(writer, slot);
+    if (decision == NULL || decision_none(decision)) return;
     index_remove(book, handle_of(writer, slot));
-    writer->recent[slot] = (tm_decision){{0, 0}, 0, 0};
+    *decision = (tm_decision){{0, 0}, 0, 0};
 }
 
 void tm_book_put(tm_book *book, tm_writer *writer, uint64_t version,
                  const tm_decision *decision) {
     if (writer->version >= version + TM_DECISIONS_MAX) return; // long past
     uint32_t slot = slot_of(version);
-    TM_ASSERT(slot < writer->cap && book->index_count < book->index_cap);
+    tm_decision *place = slot_get(writer, slot);
+    TM_ASSERT(place != NULL && book->index_count < book->index_cap);
     // A hole, where rejections were never stored: what stands in the slots jumped over is
     // of versions long past.
     uint64_t hole = writer->version + 1;
@@ -220,7 +216,7 @@ void tm_book_put(tm_book *book, tm_writer *writer, uint64_t version,
         slot_clear(book, writer, slot_of(hole));
     }
     slot_clear(book, writer, slot);
-    writer->recent[slot] = *decision;
+    *place = *decision;
     if (!decision_none(decision)) index_put(book, handle_of(writer, slot));
     if (version > writer->version) writer->version = version;
     if (decision->seq == 0) return;
@@ -230,12 +226,11 @@ void tm_book_put(tm_book *book, tm_writer *writer, uint64_t version,
 
 const tm_decision *tm_book_at(const tm_writer *writer, uint64_t version) {
     if (version == 0 || version > writer->version ||
-        writer->version - version >= TM_DECISIONS_MAX ||
-        slot_of(version) >= writer->cap) {
+        writer->version - version >= TM_DECISIONS_MAX) {
         return NULL;
     }
-    const tm_decision *decision = &writer->recent[slot_of(version)];
-    return decision_none(decision) ? NULL : decision;
+    const tm_decision *decision = slot_get(writer, slot_of(version));
+    return decision == NULL || decision_none(decision) ? NULL : decision;
 }
 
 // ---- the draft ----------------------------------------------------------------------

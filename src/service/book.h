@@ -36,6 +36,12 @@ typedef struct tm_decision {
     uint64_t time; // of its effective stamp; rejected: its tm_fault
 } tm_decision;
 
+// Room for decisions grows by so many at a time: most writers are pages that make a few
+// edits and go, and nothing is moved or left behind as they grow.
+#define TM_DECISION_PAGE 10u
+#define TM_DECISION_PAGES                                                          \
+    ((TM_DECISIONS_MAX + TM_DECISION_PAGE - 1) / TM_DECISION_PAGE)
+
 typedef struct tm_writer {
     tm_span browser;  // in this block
     uint64_t version; // highest decided, without a hole below
@@ -43,9 +49,9 @@ typedef struct tm_writer {
     uint64_t draft;   // the draft whose values the next two are
     uint64_t draft_version;
     tm_clock draft_last;
-    tm_decision *recent; // `cap` slots
-    uint32_t cap;
-    uint32_t number; // its place in the book
+    tm_decision
+        *recent[TM_DECISION_PAGES]; // slots by tens; NULL = none of them yet
+    uint32_t number;                // its place in the book
 } tm_writer;
 
 typedef struct tm_book {

@@ -259,6 +259,12 @@ static void pump_once(tm_ledger *ledger) {
     }
 }
 
+static size_t tail_max(const tm_service *service) {
+    size_t each = TM_TAILS_BYTES_MAX / service->lists.count;
+    if (each > TM_TAIL_BYTES_MAX) return TM_TAIL_BYTES_MAX;
+    return each < TM_TAIL_BYTES_MIN ? TM_TAIL_BYTES_MIN : each;
+}
+
 void tm_ledger_pump(tm_ledger *ledger) {
     ledger->again = true;
     if (ledger->pumping || ledger->entered > 0) return;
@@ -274,7 +280,7 @@ void tm_ledger_pump(tm_ledger *ledger) {
     }
     ledger->pumping = false;
     if (ledger->state == TM_LEDGER_WARM) {
-        tm_tail_trim(&ledger->tail, &ledger->alloc, TM_TAIL_BYTES_MAX);
+        tm_tail_trim(&ledger->tail, &ledger->alloc, tail_max(ledger->service));
         tm_keep_schedule(ledger);
     }
     tm_ledger_spare(ledger);

@@ -27,9 +27,11 @@
 #include "service/call.h"
 #include "service/tail.h"
 
-// How many bytes of batches a list keeps in memory. A thousand lists must fit into a few
-// dozen megabytes, and a reader further behind costs one read of the store.
-#define TM_TAIL_BYTES_MAX (8u << 10)
+// How many bytes of batches the lists keep in memory, all of them and each: a reader that
+// is further behind costs one read of the store.
+#define TM_TAILS_BYTES_MAX (2u << 20)
+#define TM_TAIL_BYTES_MIN  (1u << 10)
+#define TM_TAIL_BYTES_MAX  (8u << 10)
 
 // Where the log stood when: coarse, for the floor's age and the price of a tail.
 #define TM_MILESTONES_MAX 48u
