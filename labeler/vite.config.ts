@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
 
 /** Writes sw.js: what the page is made of, so that it opens without a network. */
@@ -8,25 +8,12 @@ function serviceWorker(): Plugin {
     name: "service-worker",
     apply: "build",
     generateBundle(_options, bundle) {
-      const drawn = readdirSync(new URL("public/photos", import.meta.url)).map(
-        (name) => `/photos/${name}`,
-      );
       const built = Object.keys(bundle).filter((name) => name !== "index.html");
-      const files = [
-        "/",
-        "/icon.svg",
-        "/labeler.webmanifest",
-        ...built.map((name) => `/${name}`),
-        ...drawn,
-      ].sort();
+      const fixed = ["icon.svg", "labeler.webmanifest"];
+      const files = ["/", ...fixed.map((name) => `/${name}`), ...built.map((name) => `/${name}`)];
       // The hashed names change with their content; the others are hashed here.
-      const version = createHash("sha256").update(files.join("\n"));
-      for (const name of [
-        "index.html",
-        "public/icon.svg",
-        "public/labeler.webmanifest",
-        ...drawn.map((path) => `public${path}`),
-      ]) {
+      const version = createHash("sha256").update(files.sort().join("\n"));
+      for (const name of ["index.html", ...fixed.map((name) => `public/${name}`)]) {
         version.update(readFileSync(new URL(name, import.meta.url)));
       }
       const source = readFileSync(new URL("src/sw.js", import.meta.url), "utf8")

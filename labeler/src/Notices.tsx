@@ -1,13 +1,15 @@
-/** Notices.tsx - what needs the user's eye: refused edits, and values that lost. */
+/** Notices.tsx - what needs the user's eye: edits that nothing stores, refused ones, and values that lost. */
+import type { ReactNode } from "react";
 import type { DeadLetter } from "tidemark";
 import { useReadable } from "tidemark/react";
 import type { Field, Photos } from "./begin.js";
 import type { Losses } from "./losses.js";
+import { changes } from "./StatusLine.js";
 
 const reasons: { readonly [code: string]: string } = {
   "too-many-items": "the list is full",
-  "too-many-ids": "the list has had too many items",
-  "too-many-fields": "the item has too many fields",
+  "too-many-ids": "the list has had too many photos",
+  "too-many-fields": "the photo has too many fields",
   "list-too-large": "the list has become too large",
   "too-large": "it is too large",
   "refused-by-policy": "the server does not allow it",
@@ -22,55 +24,86 @@ function what({ type, data, sort }: DeadLetter<Field>): string {
     .join(", ")}`;
 }
 
-export function DeadLetters({ list }: { list: Photos }) {
+type Props = { list: Photos; losses: Losses; rescue: () => void };
+
+/** They lie above the page, in a corner: nothing under them moves. */
+export function Notices({ list, losses, rescue }: Props) {
+  const status = useReadable(list.status);
   const letters = useReadable(list.deadLetters);
-  if (letters.length === 0) return null;
+  const lost = useReadable(losses);
+  const stopped = (status.phase as string) === "stopped";
+  const count = letters.length + lost.length + (status.volatile > 0 ? 1 : 0) + (stopped ? 1 : 0);
+  if (count === 0) return null;
   return (
-    <section className="notices" aria-label="Refused changes" data-testid="dead-letters">
-      <h2>Refused</h2>
-      <ul>
-        {letters.map((letter) => (
-          <li key={letter.id} data-testid="dead-letter" data-code={letter.code}>
-            <span>{`${what(letter)} was refused: ${reasons[letter.code] ?? letter.code}.`}</span>
-            <button type="button" data-testid="retry" onClick={() => list.retry(letter.id)}>
-              Try again
+    <details className="notices" open data-testid="notices">
+      <summary>{count === 1 ? "1 thing needs your eye" : `${count} things need your eye`}</summary>
+      <div className="cards" role="status">
+        {stopped && (
+          <Card testid="stopped" tone="warn" says="This page has stopped on a mistake of its own. What was stored is safe.">
+            <button type="button" onClick={() => location.reload()}>
+              Reload the page
             </button>
-            <button type="button" data-testid="discard" onClick={() => list.discard(letter.id)}>
-              Discard
+          </Card>
+        )}
+        {status.volatile > 0 && (
+          <Card
+            testid="volatile"
+            tone="warn"
+            says={`This browser refuses to store ${changes(status.volatile)}: its storage is full, or switched off. ${
+              status.connection === "offline"
+                ? "There is no connection either. Keep this page open, or save a rescue file."
+                : "They are being sent; keep this page open until they are saved."
+            }`}
+          >
+            <button type="button" data-testid="rescue" onClick={rescue}>
+              Save a rescue file
             </button>
-          </li>
-        ))}
-      </ul>
-    </section>
+          </Card>
+        )}
+        {letters.length > 0 && (
+          <ul aria-label="Refused changes" data-testid="dead-letters">
+            {letters.map((letter) => (
+              <li key={letter.id} data-testid="dead-letter">
+                <Card tone="warn" says={`${what(letter)} was refused: ${reasons[letter.code] ?? letter.code}.`}>
+                  <button type="button" data-testid="retry" onClick={() => list.retry(letter.id)}>
+                    Try again
+                  </button>
+                  <button type="button" className="plain" data-testid="discard" onClick={() => list.discard(letter.id)}>
+                    Discard
+                  </button>
+                </Card>
+              </li>
+            ))}
+          </ul>
+        )}
+        {lost.length > 0 && (
+          <ul aria-label="Changed elsewhere" data-testid="superseded-list">
+            {lost.map(({ key, says, restore }) => (
+              <li key={key} data-testid="superseded">
+                <Card says={says}>
+                  {restore && (
+                    <button type="button" data-testid="restore" onClick={restore}>
+                      Restore mine
+                    </button>
+                  )}
+                  <button type="button" className="plain" data-testid="dismiss" onClick={() => losses.dismiss(key)}>
+                    Dismiss
+                  </button>
+                </Card>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </details>
   );
 }
 
-export function LossList({ losses }: { losses: Losses }) {
-  const all = useReadable(losses);
-  if (all.length === 0) return null;
-  return (
-    <section
-      className="notices"
-      aria-label="Changed elsewhere"
-      role="status"
-      data-testid="superseded-list"
-    >
-      <h2>Changed elsewhere</h2>
-      <ul>
-        {all.map(({ key, says, restore }) => (
-          <li key={key} data-testid="superseded">
-            <span>{says}</span>
-            {restore && (
-              <button type="button" data-testid="restore" onClick={restore}>
-                Restore mine
-              </button>
-            )}
-            <button type="button" data-testid="dismiss" onClick={() => losses.dismiss(key)}>
-              Dismiss
-            </button>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
+type CardProps = { says: string; tone?: "warn"; testid?: string; children: ReactNode };
+
+const Card = ({ says, tone, testid, children }: CardProps) => (
+  <div className="card" data-tone={tone} data-testid={testid}>
+    <p>{says}</p>
+    <div className="actions">{children}</div>
+  </div>
+);

@@ -1,98 +1,168 @@
-/** Selected.tsx - the list: each row edited in place, each saying how far its edits have come. */
-import { memo } from "react";
-import type { Id, Receipt } from "tidemark";
-import { useDraft, useItem, useReadable, useReceipt } from "tidemark/react";
-import type { Field, Photos } from "./begin.js";
+/** Selected.tsx - the list: only the rows near view are in the document. */
+import { useCallback, useEffect, useRef, useState } from "react";
+import type { DragEvent, KeyboardEvent } from "react";
+import { flushSync } from "react-dom";
+import type { Id } from "tidemark";
+import { useReadable } from "tidemark/react";
+import type { Photos } from "./begin.js";
+import { DRAGGED } from "./Catalogue.js";
 import type { Photo } from "./catalogue.js";
+import { Icon } from "./icons.js";
 import type { Losses } from "./losses.js";
+import { Row } from "./Row.js";
+import { rem, showLine, useMedia, useSpan } from "./span.js";
 
-type Shared = { list: Photos; photos: ReadonlyMap<string, Photo>; losses: Losses };
+const ROW_REM = 6;
+const NARROW_ROW_REM = 8.25; // number and description stand one below the other
+export const NARROW = "(max-width: 52rem)";
 
-export function Selected({ list, photos, losses }: Shared) {
+type Props = {
+  list: Photos;
+  photos: ReadonlyMap<string, Photo>;
+  /** The photos are known: one that is not among them is gone. */
+  known: boolean;
+  losses: Losses;
+  drop: (imageId: string) => void;
+  remove: (id: Id) => void;
+  /** The row to be shown: it was added just now. */
+  fresh: Id | undefined;
+};
+
+export function Selected({ list, photos, known, losses, drop, remove, fresh }: Props) {
   const ids = useReadable(list.ids);
   const sort = useReadable(list.sort);
+  const scroller = useRef<HTMLDivElement>(null);
+  const narrow = useMedia(NARROW);
+  const [unit] = useState(rem);
+  const line = (narrow ? NARROW_ROW_REM : ROW_REM) * unit;
+  const { first, last } = useSpan(scroller, line);
+  const [held, setHeld] = useState<Id>(); // the row with the focus stays, wherever it is
+  const over = useDropping(drop);
+
+  const shown = ids.slice(first, last).map((id, i) => ({ id, at: first + i }));
+  const heldAt = held === undefined ? -1 : ids.indexOf(held);
+  if (heldAt >= 0 && (heldAt < first || heldAt >= last)) shown.push({ id: held!, at: heldAt });
+
+  const focus = useCallback(
+    (at: number, what: string): void => {
+      const id = list.ids.snapshot()[at];
+      if (id === undefined) return;
+      showLine(scroller.current!, at, line);
+      flushSync(() => setHeld(id));
+      const row = scroller.current!.querySelector(`[data-id="${CSS.escape(id)}"]`);
+      row?.querySelector<HTMLElement>(`[data-testid=${what}]`)?.focus({ preventScroll: true });
+    },
+    [list, line],
+  );
+
+  useEffect(() => {
+    const at = fresh === undefined ? -1 : list.ids.snapshot().indexOf(fresh);
+    if (at >= 0 && !scroller.current!.contains(document.activeElement)) showLine(scroller.current!, at, line);
+  }, [fresh, list, line]);
+
+  /** Down the list with Enter, and up again with Shift. */
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
+    const { target } = event;
+    if (event.key !== "Enter" || event.nativeEvent.isComposing || !(target instanceof HTMLInputElement)) return;
+    const at = ids.indexOf(target.closest<HTMLElement>("[data-id]")?.dataset["id"] ?? "");
+    const to = at + (event.shiftKey ? -1 : 1);
+    event.preventDefault();
+    if (to < 0 || to >= ids.length) target.blur();
+    else focus(to, target.dataset["testid"]!);
+  };
+
+  const removeRow = useCallback(
+    (id: Id) => {
+      const at = list.ids.snapshot().indexOf(id);
+      remove(id);
+      focus(Math.min(at, list.ids.snapshot().length - 1), "remove");
+    },
+    [list, remove, focus],
+  );
+
+  const size = { "--pitch": `${line}px`, height: ids.length * line };
   return (
-    <section aria-labelledby="selected">
-      <div className="heading">
+    <section className="pane selected" aria-labelledby="selected" data-dropping={over.dropping} {...over.props}>
+      <div className="head">
         <h2 id="selected">Selected</h2>
+        <span className="count" data-testid="selected-count">
+          {ids.length || ""}
+        </span>
         <button
           type="button"
+          className="plain sort"
           data-testid="sort"
           data-sort={sort}
           onClick={() => list.setSort(sort === "asc" ? "desc" : "asc")}
         >
+          <Icon name={sort === "asc" ? "down" : "up"} />
           {sort === "asc" ? "Oldest first" : "Newest first"}
         </button>
       </div>
-      {ids.length === 0 && <p className="empty">Choose a photo to label it.</p>}
-      <ol className="rows" data-testid="rows">
-        {ids.map((id) => (
-          <Row key={id} id={id} list={list} photos={photos} losses={losses} />
-        ))}
-      </ol>
+      <div className="scroll" ref={scroller} data-testid="row-scroll">
+        {ids.length === 0 && (
+          <div className="blank" data-testid="nothing-selected">
+            <Icon name="picture" />
+            <p>
+              <b>Nothing is selected yet</b>
+              <br />
+              Click a photo to add it{narrow ? "." : ", or drag it here."}
+            </p>
+          </div>
+        )}
+        <ol
+          className="rows"
+          data-testid="rows"
+          aria-labelledby="selected"
+          style={size}
+          onKeyDown={onKeyDown}
+          onFocus={({ target }) => setHeld(target.closest<HTMLElement>("[data-id]")?.dataset["id"])}
+          onBlur={() => setHeld(undefined)}
+        >
+          {shown.map(({ id, at }) => (
+            <li
+              key={id}
+              data-testid="row"
+              data-id={id}
+              data-fresh={id === fresh || undefined}
+              aria-setsize={ids.length}
+              aria-posinset={at + 1}
+              style={{ transform: `translateY(${at * line}px)` }}
+            >
+              <Row id={id} list={list} photos={photos} known={known} losses={losses} remove={removeRow} />
+            </li>
+          ))}
+        </ol>
+      </div>
+      <p className="drop" aria-hidden="true">
+        <Icon name="plus" /> Drop to add
+      </p>
     </section>
   );
 }
 
-const Row = memo(function Row({ id, list, photos, losses }: Shared & { id: Id }) {
-  const item = useItem(list, id);
-  const photo = item && photos.get(item.imageId);
-  const name = photo?.name ?? item?.imageId ?? "";
-  return (
-    <li data-testid="row" data-id={id} data-image-id={item?.imageId}>
-      <img src={photo?.src} alt={name} width="96" height="72" />
-      <TextField id={id} list={list} losses={losses} field="photoNumber" label="Photo number" />
-      <TextField id={id} list={list} losses={losses} field="description" label="Description" />
-      <ReceiptMark list={list} id={id} />
-      <button
-        type="button"
-        data-testid="remove"
-        aria-label={`Remove ${name}`}
-        onClick={() => list.remove(id)}
-      >
-        Remove
-      </button>
-    </li>
-  );
-});
-
-type FieldProps = { id: Id; list: Photos; losses: Losses; field: Field; label: string };
-
-function TextField({ id, list, losses, field, label }: FieldProps) {
-  const { props, problem } = useDraft(list, id, field, {
-    gone: (text) => losses.unplaced(id, field, text),
-  });
-  return (
-    <label className={field}>
-      <span>{label}</span>
-      <input type="text" autoComplete="off" data-testid={field} {...props} />
-      {problem && <em role="alert">{problem}</em>}
-    </label>
-  );
-}
-
-const receiptWords: { readonly [receipt in Receipt]: readonly [mark: string, words: string] } = {
-  volatile: ["!", "In no storage yet: keep this page open"],
-  kept: ["·", "Kept in this browser"],
-  disk: ["•", "Kept on this computer's disk"],
-  accepted: ["✓", "Saved on the server"],
-  seen: ["✓✓", "Saved, and seen in another browser"],
-  rejected: ["✕", "Refused by the server: see above"],
-};
-
-function ReceiptMark({ list, id }: { list: Photos; id: Id }) {
-  const receipt = useReceipt(list, id);
-  const [mark, words] = receipt ? receiptWords[receipt] : ["", "Saved"];
-  return (
-    <span
-      className="receipt"
-      role="img"
-      aria-label={words}
-      title={words}
-      data-testid="receipt"
-      data-receipt={receipt ?? ""}
-    >
-      {mark}
-    </span>
-  );
+/** Photos of the catalogue, dragged here. */
+function useDropping(drop: (imageId: string) => void) {
+  const [dropping, setDropping] = useState(false);
+  const ours = (event: DragEvent): boolean => event.dataTransfer.types.includes(DRAGGED);
+  return {
+    dropping,
+    props: {
+      onDragOver(event: DragEvent) {
+        if (!ours(event)) return;
+        event.preventDefault();
+        event.dataTransfer.dropEffect = "copy";
+        setDropping(true);
+      },
+      onDragLeave(event: DragEvent<HTMLElement>) {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setDropping(false);
+      },
+      onDrop(event: DragEvent) {
+        setDropping(false);
+        if (!ours(event)) return;
+        event.preventDefault();
+        drop(event.dataTransfer.getData(DRAGGED));
+      },
+    },
+  };
 }

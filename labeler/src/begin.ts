@@ -14,7 +14,8 @@ export type Photos = List<Field>;
 const LIST = "selected-images";
 
 export type Opening =
-  | { readonly state: "asking" }
+  /** `waiting`: it was asked, and did not answer. */
+  | { readonly state: "asking"; readonly waiting?: boolean }
   | { readonly state: "open"; readonly user: string; readonly list: Photos }
   | { readonly state: "failed"; readonly problem: string };
 
@@ -28,7 +29,7 @@ export function begin() {
 
 async function run(put: (opening: Opening) => void): Promise<void> {
   try {
-    await open((await rememberedUser()) ?? (await askServer()), put);
+    await open((await rememberedUser()) ?? (await askServer(put)), put);
   } catch (error) {
     put({ state: "failed", problem: error instanceof Error ? error.message : String(error) });
   }
@@ -53,7 +54,7 @@ async function somebodyElse(list: Photos, put: (opening: Opening) => void): Prom
 }
 
 /** The user's name, as soon as the server says it. */
-async function askServer(): Promise<string> {
+async function askServer(put: (opening: Opening) => void): Promise<string> {
   for (let tries = 0; ; tries++) {
     try {
       const answer = await fetch(`/v1/lists/${LIST}/operations?since=0`, { cache: "no-store" });
@@ -62,6 +63,7 @@ async function askServer(): Promise<string> {
     } catch {
       // no network, or not our server: ask again
     }
+    put({ state: "asking", waiting: true });
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 1000 * 2 ** tries)));
   }
 }

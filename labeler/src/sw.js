@@ -1,26 +1,29 @@
 /**
  * sw.js - lets the page open without a network. The build fills in what the page is made
  * of. The API is never answered from here: what the list says comes from its own storage,
- * and an old answer would be a lie. Only the catalogue and its pictures, which do not change
- * what is saved, are remembered.
+ * and an old answer would be a lie. The catalogue and its pictures are the page's own to
+ * remember (catalogue.ts, thumbs.ts).
  */
 const PAGE = `page-${"VERSION"}`;
-const PHOTOS = "photos";
 const FILES = ["FILES"];
 /** A navigation that takes longer is answered by what is here. */
 const PATIENCE_MS = 3000;
+
+/** A name with a hash in it never changes: the browser may have it from opening the page. */
+const fetched = (file) =>
+  new Request(file, { cache: file.startsWith("/assets/") ? "default" : "reload" });
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
     caches
       .open(PAGE)
-      .then((cache) => cache.addAll(FILES.map((file) => new Request(file, { cache: "reload" }))))
+      .then((cache) => cache.addAll(FILES.map(fetched)))
       .then(() => self.skipWaiting()),
   );
 });
 
 self.addEventListener("activate", (event) => {
-  const old = (name) => name !== PAGE && name !== PHOTOS;
+  const old = (name) => name.startsWith("page-") && name !== PAGE;
   event.waitUntil(
     caches
       .keys()
@@ -34,9 +37,7 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
   if (request.mode === "navigate") event.respondWith(page(request));
-  else if (url.pathname === "/v1/photos") event.respondWith(networkFirst(request));
-  else if (url.pathname.startsWith("/v1/photos/")) event.respondWith(cacheFirst(request, PHOTOS));
-  else if (!url.pathname.startsWith("/v1/")) event.respondWith(cacheFirst(request, PAGE));
+  else if (FILES.includes(url.pathname)) event.respondWith(file(request));
 });
 
 async function page(request) {
@@ -47,25 +48,5 @@ async function page(request) {
   return (await caches.match("/", { cacheName: PAGE })) ?? answer ?? Response.error();
 }
 
-async function cacheFirst(request, cacheName) {
-  const known = await caches.match(request, { cacheName });
-  if (known) return known;
-  const answer = await fetch(request);
-  if (answer.ok && cacheName === PHOTOS) await remember(request, answer.clone());
-  return answer;
-}
-
-async function networkFirst(request) {
-  try {
-    const answer = await fetch(request);
-    if (answer.ok) await remember(request, answer.clone());
-    return answer;
-  } catch {
-    return (await caches.match(request, { cacheName: PHOTOS })) ?? Response.error();
-  }
-}
-
-async function remember(request, answer) {
-  const cache = await caches.open(PHOTOS);
-  await cache.put(request, answer).catch(() => {}); // full: then not
-}
+const file = async (request) =>
+  (await caches.match(request, { cacheName: PAGE })) ?? fetch(request);

@@ -17,6 +17,7 @@ const flags = [
   "--disable-component-update",
   "--disable-sync",
   "--disable-dev-shm-usage",
+  "--window-size=1280,800",
 ];
 
 export const launch = () =>

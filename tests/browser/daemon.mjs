@@ -6,7 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const program = fileURLToPath(new URL("../../build/release/tidemark", import.meta.url));
+/** TIDEMARK names another build. */
+const program =
+  process.env.TIDEMARK ?? fileURLToPath(new URL("../../build/release/tidemark", import.meta.url));
 
 export class Daemon {
   #child;
@@ -55,6 +57,7 @@ export class Daemon {
   /** Ends the process with a signal and waits until it is gone. */
   async down(signal = "SIGTERM") {
     const child = this.#child;
+    if (signal === "SIGSTOP") return void child.kill(signal); // it stays, and does nothing
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode;
     const gone = once(child, "exit");
@@ -63,7 +66,13 @@ export class Daemon {
     return code;
   }
 
+  /** Goes on after SIGSTOP. */
+  resume() {
+    this.#child?.kill("SIGCONT");
+  }
+
   async end() {
+    this.resume();
     await this.down();
     await rm(this.data, { recursive: true, force: true });
   }

@@ -25,7 +25,7 @@ async function until(page, expression) {
 const shownRows = () =>
   [...document.querySelectorAll("[data-testid=row]")].map((row) => ({
     id: row.dataset.id,
-    image: row.dataset.imageId,
+    image: row.querySelector("[data-image-id]").dataset.imageId,
     photoNumber: row.querySelector("[data-testid=photoNumber]").value,
     description: row.querySelector("[data-testid=description]").value,
     receipt: row.querySelector("[data-testid=receipt]").dataset.receipt,
@@ -120,6 +120,15 @@ export class Labeler {
       const shown = JSON.stringify(await this.rows().catch(() => "nothing"));
       const status = await this.status().catch(() => undefined);
       throw new Error(`waited for: ${what}; shown is ${shown}, ${JSON.stringify(status)}`, { cause: error });
+    }
+  }
+
+  /** Waits until an expression of the page's is true. */
+  async holds(what, expression) {
+    try {
+      await until(this.page, expression);
+    } catch (error) {
+      throw new Error(`waited for: ${what}; ${expression}`, { cause: error });
     }
   }
 
