@@ -5,6 +5,8 @@
 // some always do, for else the backlog would grow until memory ends.
 #include "store/sqlite_internal.h"
 
+#define BUSY_US 5000u // after a commit: more appends are likely on their way
+
 // ---- drafts: what a transaction would change in the memory --------------------------
 
 int tm_draft_begin(tm_sqlite *s, tm_place *place) {
@@ -221,12 +223,11 @@ static tm_queue group_take(tm_sqlite *s) {
 
 // ---- the thread ---------------------------------------------------------------------
 
-// May a slice run now although appends wait? A fifth of the time is for slices, or half
-// if the backlog is high.
-static bool slice_fair(const tm_sqlite *s, uint64_t now_us) {
-    uint64_t rest =
-        s->slice_took_us * (s->stats.backlog >= TM_BACKLOG_HIGH ? 1 : 4);
-    return now_us - s->slice_end_us >= rest;
+// From when on a slice may run although appends come: a fifth of the time is for slices,
+// or half if the backlog is high.
+static uint64_t slice_fair(const tm_sqlite *s) {
+    return s->slice_end_us +
+           s->slice_took_us * (s->stats.backlog >= TM_BACKLOG_HIGH ? 1 : 4);
 }
 
 tm_due tm_writer_due(tm_sqlite *s, uint64_t now_us, uint64_t *at_us) {
@@ -279,13 +280,21 @@ bool tm_writer_commit(tm_sqlite *s, bool *filing_first) {
 
 void *tm_writer_main(void *store) {
     tm_sqlite *s = store;
+    uint64_t appended_us = 0;
     pthread_mutex_lock(&s->lock);
     for (;;) {
         bool filing_first = false;
-        (void)tm_writer_commit(s, &filing_first);
+        bool appended = tm_writer_commit(s, &filing_first);
         uint64_t now_us = tm_sqlite_now(s), at_us = UINT64_MAX;
-        if (s->writes.first != NULL && !filing_first && !slice_fair(s, now_us))
+        if (appended) appended_us = now_us;
+        // Whoever was just answered asks again at once: that nothing waits at this moment
+        // does not make it one for a slice.
+        bool busy = s->writes.first != NULL ||
+                    (appended_us + BUSY_US > now_us && !s->closing);
+        if (busy && !filing_first && slice_fair(s) > now_us) {
+            if (s->writes.first == NULL) tm_sqlite_wait(s, slice_fair(s));
             continue;
+        }
         if (tm_writer_slice(s, now_us, &at_us) || s->writes.first != NULL) continue;
         if (s->closing) break;
         tm_sqlite_wait(s, at_us);
