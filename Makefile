@@ -16,6 +16,9 @@ help:
 	@echo 'make format   clang-format over the sources'
 	@echo 'make lint     clang-tidy, cppcheck, tsc'
 	@echo 'make fuzz     every fuzz target, 1,000,000 executions (RUNS=... or SECONDS=... each)'
+	@echo 'make crash    the daemon killed a thousand times: is every edit there?'
+	@echo 'make proof    every small history in every order (minutes; make test has a share)'
+	@echo 'make models   the Spin models, searched exhaustively, and their broken variants'
 	@echo 'make clean    removes build/, not the installed packages nor your data'
 
 build:
@@ -56,7 +59,19 @@ fuzz-merge:
 	@scripts/bootstrap.sh test
 	@scripts/fuzz.sh --merge $(ONLY)
 
+crash: build
+	@scripts/bootstrap.sh test
+	@scripts/crash.sh
+
+proof:
+	@scripts/bootstrap.sh test
+	@scripts/proof.sh whole
+
+models:
+	@scripts/bootstrap.sh test
+	@scripts/models.sh whole
+
 clean:
 	rm -rf build
 
-.PHONY: help build run test tiny bench layers format lint fuzz fuzz-merge clean
+.PHONY: help build run test tiny bench layers format lint fuzz fuzz-merge proof models crash clean

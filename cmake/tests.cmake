@@ -88,3 +88,15 @@ if(NOT TM_WASI)
     endif()
     tm_tests(fuzz tm_cmd tm_net tm_assets)
 endif()
+
+# tests/proof/X.c is a program proof_X that tries all of a small space (scripts/proof.sh).
+if(NOT TM_WASI AND NOT TM_FUZZ AND NOT TM_SANITIZE)
+    add_custom_target(proof)
+    foreach(name orders ledger)
+        add_executable(proof_${name} EXCLUDE_FROM_ALL
+                       ${CMAKE_SOURCE_DIR}/tests/proof/${name}.c
+                       ${CMAKE_SOURCE_DIR}/tests/fuzz/model.c)
+        target_link_libraries(proof_${name} PRIVATE tm_cmd)
+        add_dependencies(proof proof_${name})
+    endforeach()
+endif()

@@ -44,6 +44,7 @@ libcmocka-dev    unit tests
 libjansson-dev   the oracle beside our JSON reader
 chromium         the browser tests
 clang-format-14  the format check
+spin             searches the models
 git              checks the files themselves
 openjdk-17-jre-headless  runs DynamoDB Local
 binutils         readelf: is the program hardened

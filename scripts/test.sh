@@ -52,7 +52,10 @@ run "C, asan" ctest ctests asan
 run "dynamodb" tap tests/dynamodb/run.sh
 run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
+run "crash" tap scripts/crash.sh share
 run "browser" node npm test -w tests/browser
+run "proof" tap scripts/proof.sh share
+run "models" tap scripts/models.sh share
 run "fuzz" tap scripts/fuzz.sh --seconds 5 --fresh
 
 closing
