@@ -122,7 +122,10 @@ void tm_sim_ghost_logged(tm_world *world, uint32_t account) {
         tm_sim_ghost *ghost = world->ghosts[i];
         if (ghost->account != account) continue;
         tm_span id = {ghost->id, ghost->id_len};
+        bool was = ghost->logged;
         ghost->logged = tm_sim_history_find(a->history, id) != 0;
+        // Whoever heard that it was accepted has it in C, and offers what is lacking.
+        if (was && !ghost->logged) ghost->excused = true;
         if (!accounted(ghost)) ghost->excused = true; // the server's past is gone
     }
 }
@@ -135,8 +138,11 @@ void tm_sim_ghost_check(tm_world *world, const char *when) {
             ghost->letters > 0) {
             continue;
         }
-        tm_sim_broken(world, TM_SIM_I5,
-                      "%.*s was kept, and %s it is not in the log",
-                      (int)ghost->id_len, (const char *)ghost->id, when);
+        tm_sim_broken(
+            world, TM_SIM_I5,
+            "%.*s was kept, and %s it is not in the log: %u records hold it, "
+            "%s page does",
+            (int)ghost->id_len, (const char *)ghost->id, when, ghost->copies,
+            ghost->memory == 0 ? "no" : "a");
     }
 }

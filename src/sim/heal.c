@@ -134,13 +134,15 @@ static void equal_wait(tm_world *world) {
 
 // After a restore: whatever a page had confirmed, the server has it again, or something
 // newer there.
-static bool reg_kept(const tm_reg *old, const tm_reg *now) {
+// A server whose clock ran back gives what is offered smaller stamps than it had.
+static bool reg_kept(const tm_reg *old, const tm_reg *now, bool clock) {
+    if (!clock) return old->at.browser.len == 0 || now != NULL;
     return old->at.browser.len == 0 ||
            (now != NULL && now->at.time >= old->at.time);
 }
 
-static const char *lost_of(const tm_list *old, const tm_list *now) {
-    if (!reg_kept(tm_list_sort(old), tm_list_sort(now)))
+static const char *lost_of(const tm_list *old, const tm_list *now, bool clock) {
+    if (!reg_kept(tm_list_sort(old), tm_list_sort(now), clock))
         return "the sort direction";
     for (size_t i = 0; i < tm_list_count(old); i++) {
         const tm_item *item = tm_list_at(old, i);
@@ -148,10 +150,10 @@ static const char *lost_of(const tm_list *old, const tm_list *now) {
         if (other == NULL) return "an item";
         if (other->dead) continue;
         if (item->dead) return "a deletion";
-        if (!reg_kept(&item->add, &other->add)) return "an item's image";
+        if (!reg_kept(&item->add, &other->add, clock)) return "an item's image";
         for (uint32_t k = 0; k < item->field_count; k++) {
             const tm_reg *reg = tm_item_field_get(other, item->fields[k].name);
-            if (!reg_kept(&item->fields[k].reg, reg)) return "a field";
+            if (!reg_kept(&item->fields[k].reg, reg, clock)) return "a field";
         }
     }
     return NULL;
@@ -182,7 +184,7 @@ static void known_look(tm_world *world, known *k) {
         tm_sim_looked(world, TM_SIM_I8);
         const tm_list *now =
             tm_sim_history_list(world->accounts[k->account[i]].history);
-        const char *lost = lost_of(k->list[i], now);
+        const char *lost = lost_of(k->list[i], now, !world->server.clock_changed);
         if (lost != NULL) {
             tm_sim_broken(
                 world, strcmp(lost, "a deletion") == 0 ? TM_SIM_I8 : TM_SIM_I5,
@@ -205,12 +207,15 @@ static void silence_look(tm_world *world) {
     tm_sim_world_run(world, world->now_ms + IDLE_MS);
     if (tm_sim_over(world)) return;
     tm_sim_looked(world, TM_SIM_I15);
-    bool pulls = false;
+    bool pulls = false, empty = false; // a list without content is not kept warm
     for (size_t i = 0; i < TM_SIM_PAGES_MAX; i++) {
         const tm_sim_page *page = &world->pages[i];
         saves -= page->saves;
         if (!page->alive) continue;
-        pulls = pulls || page->channel != TM_CHANNEL_PUSH;
+        bool push = page->channel == TM_CHANNEL_PUSH;
+        uint64_t head = tm_sim_history_head(world->accounts[page->account].history);
+        pulls = pulls || !push;
+        empty = empty || (!push && head == 0);
         uint64_t beats =
             IDLE_MS / 20000 + 2; // one in 20 s, and one for the last cursor
         if (page->channel == TM_CHANNEL_PUSH && page->sent - sent[i] > beats) {
@@ -222,7 +227,7 @@ static void silence_look(tm_world *world) {
     }
     if (saves != 0)
         tm_sim_broken(world, TM_SIM_I15, "somebody saved in an idle world");
-    if (world->server.keeper.requests != requests) {
+    if (!empty && world->server.keeper.requests != requests) {
         tm_sim_broken(
             world, TM_SIM_I15, "the store was asked %llu times in an idle world",
             (unsigned long long)(world->server.keeper.requests - requests));
@@ -255,6 +260,26 @@ static void views_look(tm_world *world) {
         if (!page->alive) continue;
         tm_sim_look_page(world, page, true);
         tm_sim_look_view(world, page, true);
+    }
+}
+
+// What is still stored of queues, for whoever reads the story.
+static void storage_tell(tm_world *world) {
+    tm_span rest;
+    if (world->config->story == NULL) return;
+    for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {
+        for (uint32_t n = 0; n < 2 * TM_SIM_ACCOUNTS; n++) {
+            const tm_storage_place *place =
+                &world->profiles[p].storage[n / 2].places[n % 2];
+            for (size_t i = 0; i < place->count; i++) {
+                const tm_storage_record *record = &place->items[i];
+                if (!tm_storage_prefix(record->key, "op/", &rest)) continue;
+                tm_sim_tell(world, n % 2 == 0 ? "local" : "disk",
+                            "of %c still has %.*s", (char)('A' + p),
+                            (int)record->value.len,
+                            (const char *)record->value.ptr);
+            }
+        }
     }
 }
 
@@ -292,6 +317,7 @@ void tm_sim_heal(tm_world *world) {
     if (tm_sim_over(world)) return;
     tm_sim_world_run(world, world->now_ms + 15000); // the windows end
     views_look(world);
+    storage_tell(world);
     tm_sim_ghost_check(world, "when all had met");
     // A request that was delivered minutes late may still be under way.
     tm_sim_world_run(world, world->now_ms + 700000);

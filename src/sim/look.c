@@ -169,6 +169,23 @@ static void item_expect(const tm_item *item, tm_buf *out) {
     tm_buf_text(out, "}}");
 }
 
+static bool says(tm_span json, const char *text) {
+    size_t len = strlen(text);
+    for (size_t i = 0; i + len <= json.len; i++) {
+        if (memcmp(json.ptr + i, text, len) == 0) return true;
+    }
+    return false;
+}
+
+// It has not caught up, or an operation of its own was decided that a pull is to bring.
+static bool unsettled(tm_world *world, tm_sim_page *page) {
+    tm_span json;
+    tm_now now = tm_sim_page_now(world, page);
+    TM_ASSERT(tm_engine_status(page->engine, now, &json) == TM_OK);
+    return !says(json, "\"live\"") || says(json, ":\"disk\"") ||
+           says(json, ":\"kept\"") || says(json, ":\"volatile\"");
+}
+
 // Whether an own operation that is still pending, or young, explains that this page shows
 // something else than C: what is in its hands.
 static bool explained(tm_world *world, const tm_sim_page *page) {
@@ -178,13 +195,20 @@ static bool explained(tm_world *world, const tm_sim_page *page) {
         return true;
     }
     tm_sim_page *p = &world->pages[page - world->pages];
-    return tm_sim_page_number(world, p, "pending") > 0 ||
+    return unsettled(world, p) || tm_sim_page_number(world, p, "pending") > 0 ||
            tm_sim_page_number(world, p, "offered") > 0 ||
-           world->accounts[page->account].rolled_back;
+           world->accounts[page->account].rolled_back ||
+           world->profiles[page->profile].damaged[page->account];
+}
+
+static void differ(char why[400], tm_span is, tm_span want) {
+    (void)snprintf(why, 400, "it shows %.*s, and confirmed is %.*s",
+                   (int)(is.len > 180 ? 180 : is.len), (const char *)is.ptr,
+                   (int)(want.len > 180 ? 180 : want.len), (const char *)want.ptr);
 }
 
 static bool view_same(tm_world *world, tm_sim_page *page, const tm_list *c,
-                      char why[160]) {
+                      char why[400]) {
     tm_buf want = {.alloc = &tm_sim_alloc};
     tm_span is = {NULL, 0};
     bool same = true;
@@ -197,9 +221,7 @@ static bool view_same(tm_world *world, tm_sim_page *page, const tm_list *c,
         item_expect(order[i], &want);
         same = tm_engine_item(page->engine, now, order[i]->id, &is) == TM_OK &&
                tm_span_cmp(is, tm_buf_span(&want)) == 0;
-        if (!same)
-            (void)snprintf(why, 160, "item %.*s", (int)order[i]->id.len,
-                           (const char *)order[i]->id.ptr);
+        if (!same) differ(why, is, tm_buf_span(&want));
     }
     tm_buf_reset(&want);
     tm_buf_byte(&want, '[');
@@ -211,7 +233,7 @@ static bool view_same(tm_world *world, tm_sim_page *page, const tm_list *c,
     if (same) {
         same = tm_engine_order(page->engine, now, &is) == TM_OK &&
                tm_span_cmp(is, tm_buf_span(&want)) == 0;
-        if (!same) (void)snprintf(why, 160, "the order");
+        if (!same) differ(why, is, tm_buf_span(&want));
     }
     tm_buf_deinit(&want);
     tm_arena_reset(&world->arena);
@@ -221,13 +243,20 @@ static bool view_same(tm_world *world, tm_sim_page *page, const tm_list *c,
 // I10. `strictly`: every window is over and every queue empty.
 void tm_sim_look_view(tm_world *world, tm_sim_page *page, bool strictly) {
     uint64_t cursor;
-    char why[160] = "";
+    char why[400] = "";
     if (!strictly && explained(world, page)) return;
     tm_sim_looked(world, TM_SIM_I10);
     const tm_list *c = tm_engine_confirmed(page->engine, &cursor);
     if (view_same(world, page, c, why)) return;
+    if (world->config->story != NULL) {
+        tm_span status;
+        TM_ASSERT(tm_engine_status(page->engine, tm_sim_page_now(world, page),
+                                   &status) == TM_OK);
+        tm_sim_tell(world, tm_sim_page_name(world, page), "says of itself %.*s",
+                    (int)status.len, (const char *)status.ptr);
+    }
     tm_sim_broken(world, TM_SIM_I10,
-                  "%s shows something else than what is confirmed "
-                  "(%s), and nothing of its own explains it",
+                  "%s shows something else than what is confirmed, "
+                  "and nothing of its own explains it: %s",
                   tm_sim_page_name(world, page), why);
 }

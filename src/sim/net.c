@@ -319,7 +319,7 @@ void tm_sim_net_arrive(tm_world *world, tm_sim_message *message) {
         return;
     }
     if (to_page) {
-        if (there) page_arrive(world, page, message);
+        if (there && !page->taken) page_arrive(world, page, message);
     } else if (message->kind == TM_SIM_REQUEST) {
         request_arrive(world, message);
     } else {

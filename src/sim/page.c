@@ -145,6 +145,12 @@ static void commit_run(tm_world *world, tm_sim_page *page) {
     tm_sim_hash(world, 12, transaction);
     page->commit = NULL;
     tm_committed outcome = tm_storage_commit(storage, transaction, &cursor);
+    static const char *const words[] = {"is on disk", "is on disk but its C",
+                                        "is on disk but its older C", "failed"};
+    tm_sim_tell(world, tm_sim_page_name(world, page), "transaction %s: %.*s",
+                words[outcome],
+                (int)(page->commit_len > 400 ? 400 : page->commit_len),
+                (const char *)text);
     free(text);
     if (dies_here(world, page)) return;
     tm_engine_committed(page->engine, tm_sim_page_now(world, page), page->ticket,
@@ -201,6 +207,11 @@ static size_t free_writers(tm_world *world, const tm_sim_page *page,
 void tm_sim_page_adopt(tm_world *world, tm_sim_page *page) {
     tm_arena arena = {.alloc = &tm_sim_alloc};
     tm_span *writers;
+    if (page->reloading) { // the engine takes one thing at a time
+        tm_sim_at(world, world->now_ms + 50,
+                  page_event(world, page, TM_SIM_EVENT_ADOPT, 0));
+        return;
+    }
     size_t count = free_writers(world, page, &arena, &writers);
     for (size_t i = 0; i < count; i++) {
         hold(page, writers[i]);
@@ -244,6 +255,7 @@ static void event_do(tm_world *world, tm_sim_page *page, const tm_event *event) 
         hold(page, event->key);
         break;
     case TM_EVENT_RELOAD:
+        page->reloading = true;
         tm_sim_at(world, world->now_ms + tm_sim_below(&page->random, 40),
                   page_event(world, page, TM_SIM_EVENT_RELOAD, 0));
         break;
@@ -346,6 +358,7 @@ void tm_sim_page_channel(tm_world *world, tm_sim_page *page, tm_channel channel)
 
 static void reload_do(tm_world *world, tm_sim_page *page) {
     records_load(world, page, TM_PLACE_DISK);
+    page->reloading = false;
     TM_ASSERT(tm_engine_reloaded(page->engine, tm_sim_page_now(world, page)) ==
               TM_OK);
 }
@@ -374,6 +387,7 @@ void tm_sim_page_event(tm_world *world, tm_sim_page *page,
                        const tm_sim_event *event) {
     tm_now now = tm_sim_page_now(world, page);
     uint32_t life = page->life;
+    if (page->taken && event->kind != TM_SIM_EVENT_THAW) return;
     switch (event->kind) {
     case TM_SIM_EVENT_TICK:
         if (event->arg != page->tick_ms) return;
@@ -417,6 +431,11 @@ void tm_sim_page_event(tm_world *world, tm_sim_page *page,
 // ---- life -------------------------------------------------------------------------------
 
 static tm_sim_page *slot_find(tm_world *world) {
+    uint32_t open = 0;
+    for (size_t i = 0; i < TM_SIM_PAGES_MAX; i++) {
+        open += world->pages[i].alive;
+    }
+    if (open >= TM_SIM_TABS_MAX && !world->calm) return NULL;
     for (size_t i = 0; i < TM_SIM_PAGES_MAX; i++) {
         if (!world->pages[i].alive) return &world->pages[i];
     }
@@ -491,6 +510,18 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
     tm_sim_tell(world, tm_sim_page_name(world, page), "opens the list of %.*s/%.*s",
                 (int)config.user.len, (const char *)config.user.ptr,
                 (int)config.list.len, (const char *)config.list.ptr);
+    if (world->config->story != NULL) {
+        const tm_storage *storage = tm_sim_page_storage(world, page);
+        for (int place = 0; place < 2; place++) {
+            for (size_t i = 0; i < storage->places[place].count; i++) {
+                const tm_storage_record *r = &storage->places[place].items[i];
+                tm_sim_tell(world, place == 0 ? "local" : "disk", "%.*s = %.*s",
+                            (int)r->key.len, (const char *)r->key.ptr,
+                            (int)(r->value.len > 150 ? 150 : r->value.len),
+                            (const char *)r->value.ptr);
+            }
+        }
+    }
     engine_start(world, page);
     tm_sim_page_settle(world, page);
     if (page->alive)

@@ -30,7 +30,8 @@ static tm_sim_page *page_of(act *a) {
         if (round == 1 && count == 0) return NULL;
         for (size_t i = 0; i < TM_SIM_PAGES_MAX; i++) {
             tm_sim_page *page = &world->pages[i];
-            if (!page->alive || !tm_sim_page_awake(world, page)) continue;
+            if (!page->alive || page->taken || !tm_sim_page_awake(world, page))
+                continue;
             if (round == 1 && at == want) return page;
             at++;
         }
@@ -117,8 +118,7 @@ static void page_sleeps(act *a) {
     if (below(a, 2) == 0) {
         tm_sim_strike(a->world, TM_SIM_LOST_LOCK, page);
         page->lock_count = 0;
-        page->taken =
-            below(a, 2) == 0; // else nobody noticed, and old memory goes on
+        page->taken = true; // its host notices before anything else
         (void)tm_sim_page_open(a->world, page->profile, page->account);
     }
     tm_sim_at(a->world, page->frozen_until_ms,
@@ -162,6 +162,8 @@ static void profile_copied(act *a) {
     tm_sim_profile *copy = &world->profiles[to];
     copy->used = true;
     copy->clock = world->profiles[from].clock;
+    copy->asleep_until_ms = world->profiles[from].asleep_until_ms;
+    memcpy(copy->damaged, world->profiles[from].damaged, sizeof copy->damaged);
     for (uint32_t n = 0; n < TM_SIM_ACCOUNTS; n++) {
         tm_storage_copy(&copy->storage[n], &world->profiles[from].storage[n]);
         if (copy->storage[n].places[0].count + copy->storage[n].places[1].count > 0)
@@ -622,6 +624,7 @@ void tm_sim_step_do(tm_world *world, const tm_sim_step *step) {
                      TM_SIM_CLIENT_CLOCK);
         break;
     case TM_SIM_STEP_SERVER_CLOCK:
+        world->server.clock_changed = true;
         clock_change(&a, &world->server.clock, TM_SIM_SERVER_CLOCK);
         break;
     case TM_SIM_STEP_SUSPEND:

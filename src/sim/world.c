@@ -81,7 +81,7 @@ static void time_print(FILE *to, uint64_t ms) {
 
 void tm_sim_tell(tm_world *world, const char *who, const char *format, ...) {
     FILE *to = world->config->story;
-    if (to == NULL) return;
+    if (to == NULL || world->over) return;
     va_list values;
     va_start(values, format);
     time_print(to, world->now_ms);
@@ -104,6 +104,7 @@ void tm_sim_broken(tm_world *world, tm_sim_invariant invariant, const char *form
     result->broken_step = world->steps_done;
     tm_sim_tell(world, "BROKEN", "%s: %s", tm_sim_invariant_name(invariant),
                 result->what);
+    world->over = true;
 }
 
 bool tm_sim_over(const tm_world *world) {
@@ -166,6 +167,7 @@ static void storage_changed(void *context, tm_storage *storage, tm_place place,
     for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {
         for (uint32_t a = 0; a < TM_SIM_ACCOUNTS; a++) {
             if (storage != &world->profiles[p].storage[a]) continue;
+            if (world->damage) world->profiles[p].damaged[a] = true;
             tm_sim_ghost_record(world, a, key, before_value, after, world->damage);
         }
     }

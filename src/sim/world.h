@@ -25,7 +25,9 @@
 #include "sim/ram.h"
 #include "sim/storage.h"
 
-#define TM_SIM_PAGES_MAX       24u
+#define TM_SIM_PAGES_MAX                                                           \
+    32u // more than are open at once, by the number that heal opens
+#define TM_SIM_TABS_MAX        9u // that steps open
 #define TM_SIM_START_MS        UINT64_C(1790000000000)
 #define TM_SIM_PAST_MAX        16u // histories that pages may still follow
 #define TM_SIM_NEVER           UINT64_MAX
@@ -147,6 +149,7 @@ typedef struct tm_sim_page {
     bool disk;       // it has a disk
     bool token_bad;  // until a new one is there
     bool wrong_user_once;
+    bool reloading;     // its disk is being read again
     bool stopped;       // the server said that it is somebody else's
     bool taken;         // it slept and another page took its writer
     uint64_t edited_ms; // last own edit, monotonic
@@ -158,6 +161,7 @@ typedef struct tm_sim_page {
 typedef struct tm_sim_profile {
     bool used;
     tm_storage storage[TM_SIM_ACCOUNTS];
+    bool damaged[TM_SIM_ACCOUNTS]; // a fault destroyed records, ever
     tm_sim_clock clock;
     uint64_t asleep_until_ms;
     uint64_t cut_until_ms;
@@ -194,7 +198,7 @@ typedef struct tm_sim_server {
     uint64_t life;
     bool draining;
     bool booting;
-    bool recovered; // its log was compared after this start
+    bool clock_changed; // ever
 } tm_sim_server;
 
 // ---- ghosts -----------------------------------------------------------------------------
@@ -247,6 +251,7 @@ struct tm_world {
     uint8_t *replayed; // a request of an honest page, for a hostile one to replay
     size_t replayed_len;
     uint64_t data_messages; // other than heartbeats, for I15
+    bool over;              // an invariant was broken, and that was told
     bool damage;            // a fault is at work on somebody's storage
     bool making;            // somebody edits: what is stored now is theirs
     bool erasing;           // the person themself gives an operation up
