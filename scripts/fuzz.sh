@@ -35,9 +35,9 @@ coverage_of() { grep -o 'cov: [0-9]*' "$1" | tail -1 | cut -c6-; }
 watch_run() { # TARGET PID LOG
   local ticks=0
   while kill -0 "$2" 2>/dev/null; do
-    sleep 1
+    sleep 0.2
     ticks=$((ticks + 1))
-    if [ $((ticks % 20)) -eq 0 ]; then
+    if [ $((ticks % 100)) -eq 0 ]; then
       printf '# %-22s %s\n' "$1" "$(grep '^#[0-9]' "$3" | tail -1 | cut -c1-70)"
     fi
   done

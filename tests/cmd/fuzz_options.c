@@ -2,6 +2,7 @@
 // option was one of the words, a number is the number that stands there, and the words that
 // are left are arguments, in their order.
 #include "cmd/options.h"
+#include "core/json.h"
 
 #include <unistd.h>
 
@@ -98,6 +99,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     try(argv, argc);
     stdout = out;
     stderr = err;
+    tm_buf safe = {.alloc = &tm_host_alloc}; // and no terminal is driven by it
+    tm_say_safe(&safe, (tm_span){data, size});
+    for (size_t i = 0; i < safe.len; i++) {
+        TM_ASSERT(safe.ptr[i] >= 0x20 && safe.ptr[i] != 0x7f);
+    }
+    TM_ASSERT(tm_utf8_valid(tm_buf_span(&safe)));
+    tm_buf_deinit(&safe);
     free(text);
     return 0;
 }

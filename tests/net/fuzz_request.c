@@ -49,7 +49,7 @@ static void lines_check(tm_span head, const tm_http_request *request) {
     (void)take(&head, " ");
     tm_span target = take(&head, " ");
     tm_span version = take(&head, "\r\n");
-    TM_ASSERT(tm_span_is(version, "http/1.1") == request->http_1_1);
+    TM_ASSERT(same(version, text_of("HTTP/1.1")) == request->http_1_1);
     tm_span path = target;
     for (size_t i = 0; i < target.len; i++) {
         if (target.ptr[i] != '?') continue;
