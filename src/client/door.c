@@ -5,9 +5,31 @@
 
 #include <string.h>
 
-#if defined(__wasm__) && !defined(__wasi__)
-const tm_alloc *tm_door_alloc(void); // rt.c
+// What the door holds between two calls. One page, one thread.
+static struct {
+    tm_engine **engines; // by number - 1, freed ones NULL; none in a browser
+    size_t count;
+    tm_buf in, out; // texts that come, and those that are made here
+    tm_span shown;  // what tm_door_out shows
+    size_t at;      // of the next text in `in`
+    tm_send send;   // taken last
+} door;
+
+// ---- where engines are ----------------------------------------------------------------
+
+#if TM_BROWSER
+
+// The host is the page's own script: what it says is what it was given.
+static tm_engine *engine_of(int32_t number) {
+    return (tm_engine *)(uintptr_t)number;
+}
+
+static int32_t engine_number(tm_engine *engine) {
+    return (int32_t)(uintptr_t)engine;
+}
+
 #else
+
 // The C library's. Declared here, since this room includes none of its headers.
 void *realloc(void *ptr, size_t size);
 void free(void *ptr);
@@ -20,36 +42,50 @@ static void *libc_resize(void *context, void *ptr, size_t old_size,
     return NULL;
 }
 
-static const tm_alloc *tm_door_alloc(void) {
+const tm_alloc *tm_door_alloc(void) {
     static const tm_alloc libc = {libc_resize, NULL};
     return &libc;
 }
-#endif
 
-typedef struct slot {
-    tm_engine *engine;
-    tm_send send; // taken last
-} slot;
-
-// What the door holds between two calls. One page, one thread.
-static struct {
-    slot *slots;
-    size_t count;
-    tm_buf in, out; // texts that come, and those that are made here
-    tm_span shown;  // what tm_door_out shows
-    size_t at;      // of the next text in `in`
-} door;
-
-static void *resize(void *ptr, size_t old_size, size_t new_size) {
-    const tm_alloc *alloc = tm_door_alloc();
-    return tm_alloc_resize(alloc, ptr, old_size, new_size);
+static tm_engine *engine_of(int32_t number) {
+    if (number < 1 || (size_t)number > door.count) return NULL;
+    return door.engines[number - 1];
 }
+
+static int32_t engine_number(tm_engine *engine) {
+    size_t i = 0;
+    while (i < door.count && door.engines[i] != NULL) {
+        i++;
+    }
+    if (i == door.count) {
+        size_t size = i * sizeof *door.engines;
+        tm_engine **engines = tm_alloc_resize(tm_door_alloc(), door.engines, size,
+                                              size + sizeof *door.engines);
+        if (engines == NULL) {
+            tm_engine_free(engine);
+            return TM_E_NOMEM;
+        }
+        door.engines = engines;
+        door.count++;
+    }
+    door.engines[i] = engine;
+    return (int32_t)(i + 1);
+}
+
+void tm_door_free(int32_t engine) {
+    tm_engine *e = engine_of(engine);
+    if (e == NULL) return;
+    tm_engine_free(e);
+    door.engines[engine - 1] = NULL;
+    door.shown = (tm_span){NULL, 0};
+}
+
+#endif
 
 static tm_engine *enter(int32_t engine) {
     door.at = 0;
     door.shown = (tm_span){NULL, 0};
-    if (engine < 1 || (size_t)engine > door.count) return NULL;
-    return door.slots[engine - 1].engine;
+    return engine_of(engine);
 }
 
 static tm_span next(uint32_t len) {
@@ -77,37 +113,19 @@ uint32_t TM_DOOR(tm_door_out_len)(void) {
     return (uint32_t)door.shown.len;
 }
 
-// ---- engines ------------------------------------------------------------------------
-
 int32_t TM_DOOR(tm_door_new)(uint32_t user_len, uint32_t list_len,
                              uint32_t manual) {
-    size_t i = 0;
-    (void)enter(0);
+    tm_engine *engine;
+    door.at = 0;
+    door.shown = (tm_span){NULL, 0};
     tm_engine_config config = {.alloc = tm_door_alloc(), .manual = manual != 0};
     config.user = next(user_len);
     config.list = next(list_len);
     tm_span seed = next(sizeof config.seed);
     if (seed.len != sizeof config.seed) return TM_E_RANGE;
     memcpy(config.seed, seed.ptr, sizeof config.seed);
-    while (i < door.count && door.slots[i].engine != NULL) {
-        i++;
-    }
-    if (i == door.count) {
-        slot *slots =
-            resize(door.slots, i * sizeof *slots, (i + 1) * sizeof *slots);
-        if (slots == NULL) return TM_E_NOMEM;
-        door.slots = slots;
-        door.slots[door.count++] = (slot){0};
-    }
-    tm_status status = tm_engine_new(&config, &door.slots[i].engine);
-    return status == TM_OK ? (int32_t)(i + 1) : status;
-}
-
-void TM_DOOR(tm_door_free)(int32_t engine) {
-    tm_engine *e = enter(engine);
-    if (e == NULL) return;
-    tm_engine_free(e);
-    door.slots[engine - 1] = (slot){0};
+    tm_status status = tm_engine_new(&config, &engine);
+    return status == TM_OK ? engine_number(engine) : status;
 }
 
 #define ENTER(engine)                                                              \
@@ -208,18 +226,19 @@ int32_t TM_DOOR(tm_door_ask)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
 
 int32_t TM_DOOR(tm_door_take)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms) {
     ENTER(engine);
-    tm_send send = tm_engine_take(e, now(wall_ms, mono_ms));
-    door.slots[engine - 1].send = send;
-    door.shown = send.bytes;
-    return (int32_t)send.kind;
+    door.send = tm_engine_take(e, now(wall_ms, mono_ms));
+    door.shown = door.send.bytes;
+    return (int32_t)door.send.kind;
 }
 
 uint64_t TM_DOOR(tm_door_ref)(int32_t engine) {
-    return enter(engine) != NULL ? door.slots[engine - 1].send.ref : 0;
+    (void)engine;
+    return door.send.ref;
 }
 
 uint32_t TM_DOOR(tm_door_timeout)(int32_t engine) {
-    return enter(engine) != NULL ? door.slots[engine - 1].send.timeout_ms : 0;
+    (void)engine;
+    return door.send.timeout_ms;
 }
 
 int32_t TM_DOOR(tm_door_answer)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,

@@ -7,14 +7,17 @@
 // arguments. Bytes come out as a span: tm_door_out / tm_door_out_len after the call. Both
 // are valid until the next call; wasm memory may move when it grows.
 //
-// Times are unsigned 64-bit milliseconds (BigInt in JavaScript). Engines are small
-// numbers from 1. Every function returns a tm_status unless it says otherwise.
+// Times are unsigned 64-bit milliseconds (BigInt in JavaScript). Engines are numbers from
+// 1; natively one that is none is TM_E_RANGE. Every function returns a tm_status unless it says otherwise.
 //
 // Knows client/engine.h.
 #ifndef TM_CLIENT_DOOR_H
 #define TM_CLIENT_DOOR_H
 
 #include "client/engine.h"
+
+const tm_alloc *
+tm_door_alloc(void); // what engines are made with: rt.c, or the C library
 
 #ifdef __wasm__
 #define TM_DOOR(name) __attribute__((export_name(#name))) name
@@ -28,7 +31,8 @@ uint32_t TM_DOOR(tm_door_out_len)(void);
 
 // in: user, list, 32 bytes of seed. Returns an engine's number, or a negative status.
 int32_t TM_DOOR(tm_door_new)(uint32_t user_len, uint32_t list_len, uint32_t manual);
-void TM_DOOR(tm_door_free)(int32_t engine);
+// tm_door_free - not in core.wasm: there, an engine goes with its instance.
+void tm_door_free(int32_t engine);
 
 // in: key, value. place 0 local, 1 disk.
 int32_t TM_DOOR(tm_door_load)(int32_t engine, uint32_t place, uint32_t key_len,
@@ -62,7 +66,8 @@ int32_t TM_DOOR(tm_door_visible)(int32_t engine, uint64_t wall_ms, uint64_t mono
                                  uint32_t visible);
 int32_t TM_DOOR(tm_door_ask)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
                              uint32_t asks);
-// out: the bytes. Returns the tm_send_kind; tm_door_ref and tm_door_timeout name the rest.
+// out: the bytes. Returns the tm_send_kind; tm_door_ref and tm_door_timeout name the rest of
+// what was taken last.
 int32_t TM_DOOR(tm_door_take)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms);
 uint64_t TM_DOOR(tm_door_ref)(int32_t engine);
 uint32_t TM_DOOR(tm_door_timeout)(int32_t engine);

@@ -65,12 +65,12 @@ tm_status tm_engine_new(const tm_engine_config *config, tm_engine **engine) {
     e->note_end = &e->note;
     e->disk.work_end = &e->disk.work;
     tm_status status = tm_list_new(alloc, e->seed, &e->confirmed);
-    if (status != TM_OK) {
-        tm_engine_free(e);
-        return status;
+    if (status == TM_OK) {
+        *engine = e;
+    } else {
+        tm_alloc_put(alloc, e, sizeof *e + texts);
     }
-    *engine = e;
-    return TM_OK;
+    return status;
 }
 
 static void note_free(tm_engine *e, tm_note *note) {

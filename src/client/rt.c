@@ -5,7 +5,7 @@
 // in classes, four per doubling; a freed block waits for the next of its class, and the
 // block at the end of the memory grows and shrinks in place, which is what a growing
 // buffer does. Memory is asked for as it is needed and never given back: a page cannot.
-#include "core/alloc.h"
+#include "client/door.h"
 
 #include <string.h>
 
@@ -37,8 +37,6 @@ __attribute__((no_builtin("memcmp"))) int memcmp(const void *a, const void *b,
 
 extern unsigned char __heap_base;
 
-const tm_alloc *tm_door_alloc(void);
-
 typedef struct block {
     struct block *next;
 } block;
@@ -48,7 +46,7 @@ static uintptr_t end, limit; // of what is used; of what there is
 
 // 1..4 units, then four steps per doubling: 5 6 7 8, 10 12 14 16, 20 ...
 static unsigned class_of(size_t size) {
-    uint32_t n = (uint32_t)((size + UNIT - 1) / UNIT) - 1;
+    uint32_t n = (uint32_t)(size - (size > 0)) / UNIT;
     if (n < 4) return n;
     unsigned top = 31u - (unsigned)__builtin_clz(n);
     return 4 * (top - 1) + (n >> (top - 2) & 3u);

@@ -26,10 +26,48 @@ tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
     return TM_OK;
 }
 
+#if TM_BROWSER
+
+static void text_put(tm_list *list, const tm_span *text) {
+    tm_pool_put(&list->pool, text->ptr, text->len);
+}
+
+static void words_put(tm_list *list, const tm_table *words) {
+    size_t at = 0;
+    for (tm_table_slot *slot; (slot = tm_table_next(words, &at)) != NULL;) {
+        tm_pool_put(&list->pool, slot->value, sizeof(list_word) + slot->key.len);
+    }
+}
+
+// Whatever list_join.c took from the pool.
+static void blocks_free(tm_list *list) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        tm_item *item = list->items[i];
+        text_put(list, &item->add.value);
+        for (uint32_t k = 0; k < item->field_count; k++) {
+            text_put(list, &item->fields[k].reg.value);
+        }
+        tm_pool_put(&list->pool, item->fields,
+                    item->field_count * sizeof *item->fields);
+        tm_pool_put(&list->pool, item, sizeof *item + item->id.len);
+    }
+    text_put(list, &list->sort.value);
+    words_put(list, &list->browsers);
+    words_put(list, &list->names);
+}
+
+#else
+
+static void blocks_free(tm_list *list) {
+    tm_pool_deinit(&list->pool);
+}
+
+#endif
+
 void tm_list_free(tm_list *list) {
     if (list == NULL) return;
     const tm_alloc *alloc = list->alloc;
-    tm_pool_deinit(&list->pool);
+    blocks_free(list);
     tm_table_deinit(&list->browsers);
     tm_table_deinit(&list->names);
     tm_table_deinit(&list->unknown_ids);
@@ -64,6 +102,16 @@ static tm_status registers_join(tm_list *list, const tm_list *from) {
 // when more lies idle than is in use, all is joined into a new list, which becomes this
 // one, and the old memory goes back.
 
+#if TM_BROWSER
+
+// Nothing is idle there: rt.c serves all classes from one memory. (Browsers that nothing
+// names any more are few in the life of a page.)
+static void compact_maybe(tm_list *list) {
+    (void)list;
+}
+
+#else
+
 static void list_swap(tm_list *a, tm_list *b) {
     tm_list swap = *a;
     *a = *b;
@@ -95,6 +143,8 @@ static void compact_maybe(tm_list *list) {
     }
     tm_list_free(fresh);
 }
+
+#endif
 
 // ---- the changes, from outside ------------------------------------------------------
 

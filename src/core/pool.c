@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#if !TM_BROWSER
+
 #define CHUNK_MIN 2048u
 #define CHUNK_MAX                                                                  \
     65536u // beyond that larger ones only cost more when they stay empty
@@ -119,3 +121,5 @@ void tm_pool_deinit(tm_pool *pool) {
     }
     *pool = (tm_pool){.alloc = pool->alloc};
 }
+
+#endif

@@ -8,11 +8,41 @@
 // tm_pool_reserve is the one place that can fail, so that a change can make sure of its
 // memory first and then do all of itself or nothing.
 //
+// In a browser the module's only allocator (client/rt.c) is such a pool already, and never
+// refuses: there, a block is simply one of its own, and a pool remembers nothing. Its owner
+// gives back each block.
+//
 // Knows core/alloc.h.
 #ifndef TM_CORE_POOL_H
 #define TM_CORE_POOL_H
 
 #include "core/alloc.h"
+
+#if TM_BROWSER
+
+typedef struct tm_pool {
+    const tm_alloc *alloc;
+} tm_pool;
+
+// Sizes with the same number here are of one class there.
+static inline size_t tm_pool_block(size_t size) {
+    return (size + 15) & ~(size_t)15;
+}
+
+static inline tm_status tm_pool_reserve(tm_pool *pool, size_t size) {
+    (void)pool, (void)size;
+    return TM_OK;
+}
+
+static inline void *tm_pool_get(tm_pool *pool, size_t size) {
+    return tm_alloc_resize(pool->alloc, NULL, 0, size);
+}
+
+static inline void tm_pool_put(tm_pool *pool, const void *block, size_t size) {
+    tm_alloc_put(pool->alloc, (void *)(uintptr_t)block, size);
+}
+
+#else
 
 // Steps of 8 up to 128; four per doubling from there to 1 MiB, the largest block.
 #define TM_POOL_CLASSES (16u + 4u * 13u)
@@ -46,5 +76,7 @@ void *tm_pool_get(tm_pool *pool, size_t size);
 void tm_pool_put(tm_pool *pool, const void *block, size_t size);
 
 void tm_pool_deinit(tm_pool *pool);
+
+#endif
 
 #endif

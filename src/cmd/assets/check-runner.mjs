@@ -9,7 +9,7 @@
 //            the rest is the output, or the trap's words
 //
 // All little-endian. Calls may come many at a time; their answers leave together, when
-// there is nothing more to read. All engines live in this one instance.
+// there is nothing more to read. All engines live in one instance.
 import { readSync, writeSync } from 'node:fs';
 
 const { file } = globalThis;
@@ -50,8 +50,25 @@ function take(count) {
   return pipe.subarray(first - count, first);
 }
 
-const { instance } = await WebAssembly.instantiate(new Uint8Array(file()), {});
-const core = instance.exports;
+const module = new WebAssembly.Module(new Uint8Array(file()));
+let core = new WebAssembly.Instance(module).exports;
+let engines = 0; // in use
+
+// core.wasm frees no engine: they go with their instance.
+const FULL = 64 << 20;
+const extra = {
+  tm_door_new(...lengths) {
+    const engine = core.tm_door_new(...lengths);
+    if (engine > 0) engines++;
+    return engine;
+  },
+  tm_door_free() {
+    engines--;
+    if (engines === 0 && core.memory.buffer.byteLength > FULL)
+      core = new WebAssembly.Instance(module).exports;
+  },
+};
+
 // Memory may have moved in any call, so a view never outlives the next one.
 const memory = (at, length) => Buffer.from(core.memory.buffer, at >>> 0, length >>> 0);
 answer(0, 0, Buffer.alloc(0));
@@ -75,7 +92,7 @@ for (;;) {
       if (room === 0) throw new Error(`no memory for ${input.length} bytes of input`);
       input.copy(memory(room, input.length));
     }
-    let value = core[name](...values);
+    let value = (extra[name] ?? core[name])(...values);
     if (kind === 'u') value >>>= 0;
     if (kind === 'v') value = 0;
     const output = wanted
