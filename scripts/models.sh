@@ -5,8 +5,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit
 case ${1:-share} in
-  share) edits=3 ;;
-  whole) edits=4 ;;
+  share) edits=3 more=5 ;;
+  whole) edits=4 more=6 ;;
   *) echo "models.sh share|whole" >&2 && exit 2 ;;
 esac
 status=0 root=$PWD
@@ -47,4 +47,6 @@ try() {
 
 try save BREAK_CLEAR BREAK_BY_VERSION BREAK_IDS BREAK_RENAME BREAK_EARLY
 try guard BREAK_TIMER BREAK_OPEN BREAK_MERGE BREAK_RESEND
+edits=$more # this one is small
+try cursor BREAK_ORDER BREAK_HOLE BREAK_MARK BREAK_OFFER BREAK_BEHIND
 exit $status
