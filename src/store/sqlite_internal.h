@@ -107,7 +107,10 @@ TM_MUST_USE tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
       "SELECT n, list_id, first_seq, last_seq, operations FROM journal"            \
       " ORDER BY n")                                                               \
     X(TM_SQL_JOURNAL_FIRST, "SELECT ifnull(min(n), 0) FROM journal")               \
-    X(TM_SQL_JOURNAL_DELETE, "DELETE FROM journal WHERE n < ?1")                   \
+    X(TM_SQL_JOURNAL_DELETE,                                                       \
+      "DELETE FROM journal WHERE n < ?1 AND last_seq <= (SELECT b.last_seq FROM"   \
+      " batches b WHERE b.at BETWEEN list_id << 36 AND (list_id << 36) |"          \
+      " 68719476735 ORDER BY b.at DESC LIMIT 1)")                                  \
     X(TM_SQL_LIST_KEY, "SELECT user, list FROM lists WHERE id = ?1")               \
     X(TM_SQL_FILE,                                                                 \
       "INSERT INTO batches (at, last_seq, accepted_ms, before, mark, rejected,"    \

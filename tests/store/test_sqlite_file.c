@@ -417,6 +417,42 @@ static void journal_numbers_are_never_used_again(void **state) {
     }
 }
 
+// Somebody takes the filed rows away before those of the journal are deleted.
+static void filed_rows_vanish(watch *w, tm_point point) {
+    bool *done = w->context;
+    if (point != TM_POINT_MOVED || *done) return;
+    *done = true;
+    (void)scratch_sql(NAME, "DELETE FROM batches");
+}
+
+static void what_is_not_filed_is_not_deleted(void **state) {
+    (void)state;
+    tm_sqlite_tuning tuning = tm_sqlite_tuning_default;
+    tuning.file_delay_ms = UINT32_MAX;
+    tm_store *store = scratch_open(NAME, &tuning);
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        T_OK(drive_append(store, drive_key_n(1), 1, seq, seq));
+    }
+    tm_store_close(store);
+    bool done = false;
+    watch w = {.at = filed_rows_vanish, .context = &done};
+    tuning.file_delay_ms = 0;
+    watch_begin(&w, &tuning);
+    store = scratch_open(NAME, &tuning);
+    tm_span why;
+    for (uint64_t seq = 1; seq <= 5000 && tm_store_health(store, &why) == TM_OK;
+         seq++) {
+        (void)drive_append(store, drive_key_n(2), 2, seq, seq);
+    }
+    tm_store_close(store);
+    watch_end(&w);
+    T_TEXT(t_str(scratch_sql(NAME,
+                             "SELECT count(*) FROM log"
+                             " WHERE list = (SELECT list FROM lists WHERE id = 1)"
+                             " AND user = (SELECT user FROM lists WHERE id = 1)")),
+           "5");
+}
+
 static void numbers_beyond_the_keys_are_refused(void **state) {
     (void)state;
     tm_store *store = scratch_open(NAME, NULL);
@@ -656,6 +692,7 @@ int main(void) {
         CASE(the_documentation_can_be_asked),
         CASE(the_log_is_whole_while_it_is_filed),
         CASE(journal_numbers_are_never_used_again),
+        CASE(what_is_not_filed_is_not_deleted),
         CASE(numbers_beyond_the_keys_are_refused),
         CASE(a_look_is_one_moment_and_changes_nothing),
         CASE(a_look_without_a_daemon),
