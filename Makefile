@@ -12,6 +12,9 @@ help:
 	@echo 'make build    build/release/tidemark and build/wasm/core.wasm'
 	@echo 'make tiny     the golden cases with every chosen limit small'
 	@echo 'make bench    how fast it is here'
+	@echo 'make bench-page   typing and scrolling with 5,000 photos, in Chromium'
+	@echo 'make screenshots  the pictures in docs/images, made anew'
+	@echo 'make docs     the npm package'\''s reference, in build/docs/api'
 	@echo 'make layers   does every room include only what it may know?'
 	@echo 'make format   clang-format over the sources'
 	@echo 'make lint     clang-tidy, cppcheck, tsc'
@@ -39,6 +42,14 @@ tiny:
 bench: build
 	@scripts/build.sh release:bench
 	@cd build/release && for bench in bench_*; do echo "== $$bench"; ./$$bench || exit; done
+
+bench-page: build
+	@scripts/bootstrap.sh test
+	@node bench/page.mjs
+
+screenshots: build
+	@scripts/bootstrap.sh test
+	@node tests/browser/screenshots.mjs
 
 layers:
 	@scripts/layers.sh
@@ -71,7 +82,11 @@ models:
 	@scripts/bootstrap.sh test
 	@scripts/models.sh whole
 
+docs:
+	@scripts/bootstrap.sh test
+	@npm run --silent build -w docs/api
+
 clean:
 	rm -rf build
 
-.PHONY: help build run test tiny bench layers format lint fuzz fuzz-merge proof models crash clean
+.PHONY: help build run test tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash clean docs

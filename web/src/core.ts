@@ -17,11 +17,11 @@ export const OK = 0;
 export const GONE = -11;
 
 // The engine's numbers, in its order; on this side they are words.
-export const channels = ["offline", "poll", "longpoll", "push"] as const;
+export const channels: readonly Connection[] = ["offline", "poll", "longpoll", "push"];
 export const SAVE = 1;
 export const PULL = 2;
-export const outcomes = ["committed", "refused", "superseded", "failed"] as const;
-export const written = ["ok", "volatile", "gone"] as const;
+export const outcomes = ["committed", "refused", "superseded", "failed"];
+export const written: readonly Written[] = ["ok", "volatile", "gone"];
 export const LOCAL = 0;
 export const DISK = 1;
 export const ASK_PUSH = 1;
@@ -31,8 +31,7 @@ export const ASK_PULL = 2;
  * How the server is reached now: `push` is an open WebSocket, `longpoll` requests of which
  * one always waits, `poll` a request now and then, `offline` none (yet, or at present).
  */
-export type Connection = (typeof channels)[number];
-export type Outcome = (typeof outcomes)[number];
+export type Connection = "offline" | "poll" | "longpoll" | "push";
 /**
  * What became of an edit:
  *
@@ -41,7 +40,7 @@ export type Outcome = (typeof outcomes)[number];
  *   before they leave.
  * - `gone`: the item was removed, here or elsewhere; nothing was written.
  */
-export type Written = (typeof written)[number];
+export type Written = "ok" | "volatile" | "gone";
 /**
  * How far an edit has come: in memory only (`volatile`), in localStorage (`kept`: survives
  * the tab), in IndexedDB (`disk`: survives the browser), in the server's store

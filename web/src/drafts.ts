@@ -37,11 +37,15 @@ export type DraftState = {
 export type Draft = Readable<DraftState> & {
   /** Follows the list from now on. Returns the way out, which writes a draft. */
   open(): () => void;
+  /** The field has the focus now: what it shows is the user's. */
   focus(): void;
   /** An input event: this is what the field holds now. */
   input(text: string): void;
+  /** An input method composes: nothing is written by a pause until it is done. */
   compositionStart(): void;
+  /** The composition is whole. */
   compositionEnd(): void;
+  /** The field lost the focus: a draft is written, and the current value shown. */
   blur(): void;
 };
 
@@ -155,8 +159,6 @@ export function makeDraft<F extends string>(
   };
 }
 
-type TextField = HTMLInputElement | HTMLTextAreaElement;
-
 /**
  * Ties `field` of the item `id` to an <input> or <textarea>: shows the value, writes what is
  * typed, and says by the field's validity why a text cannot be written. Returns the way out,
@@ -166,7 +168,7 @@ export function bindDraft<F extends string>(
   list: List<F>,
   id: Id,
   field: F,
-  input: TextField,
+  input: HTMLInputElement | HTMLTextAreaElement,
   options?: DraftOptions,
 ): () => void {
   const draft = makeDraft(list, id, field, options);

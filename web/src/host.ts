@@ -33,6 +33,7 @@ export type PageEvent = "visible" | "hidden" | "online" | "offline" | "leave" | 
 
 /** The page around the list; the default is the browser's. */
 export interface Page {
+  /** False while nobody can see it. */
   visible(): boolean;
   /** False only if there is surely no network. */
   online(): boolean;

@@ -1,10 +1,15 @@
-/** react.ts - the React binding: everything readable is one hook. */
+/**
+ * react.ts - `tidemark/react`: everything readable is one hook.
+ *
+ * @module tidemark/react
+ */
 import { useEffect, useMemo, useSyncExternalStore, type ChangeEvent } from "react";
 import { makeDraft, type DraftOptions } from "./drafts.js";
 import type { Receipt } from "./core.js";
 import type { Readable } from "./readable.js";
 import type { Id, Item, List } from "./types.js";
 
+/** Anything readable: renders again when its snapshot is another one. */
 export const useReadable = <T>(readable: Readable<T>): T =>
   useSyncExternalStore(readable.subscribe, readable.snapshot, readable.snapshot);
 
@@ -23,14 +28,18 @@ export const useItem = <F extends string>(list: List<F>, id: Id): Item<F> | unde
 export const useReceipt = <F extends string>(list: List<F>, id: Id): Receipt | undefined =>
   useReadable(useMemo(() => list.receipt(id), [list, id]));
 
-type TextElement = HTMLInputElement | HTMLTextAreaElement;
-
+/** What {@link useDraft} gives an <input> or <textarea>; to be spread whole. */
 export type DraftProps = {
   readonly value: string;
-  readonly onChange: (event: ChangeEvent<TextElement>) => void;
+  /** Begins the draft. */
+  readonly onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => void;
+  /** From here on the text is the user's. */
   readonly onFocus: () => void;
+  /** Writes the draft. */
   readonly onBlur: () => void;
+  /** Half a character is not written by a pause, ... */
   readonly onCompositionStart: () => void;
+  /** ... a whole one is. */
   readonly onCompositionEnd: () => void;
   readonly "aria-invalid": true | undefined;
 };

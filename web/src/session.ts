@@ -91,6 +91,7 @@ export async function openSession(
   let sending = false; // a pump is due
   let stopTimer = (): void => {};
   let committing: Promise<void> | undefined; // the transaction that is out
+  let reloading: Promise<void> | undefined; // C is being read again: nothing is adopted meanwhile
   let unwatch: (() => void) | undefined;
 
   const disk = await options.openDisk();
@@ -176,7 +177,9 @@ export async function openSession(
       committing = commit(ticket, value as unknown as Transaction);
     },
     writer: ({ key }) => void lock(key),
-    reload: () => void reload(),
+    reload() {
+      reloading = reload();
+    },
     show: host.show,
     status: host.status,
     receipt: host.status,
@@ -274,6 +277,8 @@ export async function openSession(
       });
     } catch (error) {
       stale("disk", `IndexedDB could not be read (${error})`);
+    } finally {
+      reloading = undefined;
     }
   }
 
@@ -308,7 +313,11 @@ export async function openSession(
       const taken = await locks.wait(writer, closing.signal);
       if (over) return taken.release();
       writers.set(writer, taken);
-      const stored = await readAll(local, disk);
+      let stored: Stored;
+      do {
+        await reloading;
+        stored = await readAll(local, disk);
+      } while (reloading);
       run((e) => {
         load(stored, writer);
         e.adopt(writer);

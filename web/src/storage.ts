@@ -8,22 +8,32 @@
  * Records are kept blindly: key -> text. The one thing understood here is the guard of a
  * transaction, for it must be decided inside the transaction.
  */
-import type { Outcome, Transaction, Write } from "./core.js";
+import type { Transaction, Write } from "./core.js";
 
 /** Records that are written at once; the default is localStorage. */
 export interface LocalStore {
+  /** Of all records, in any order. */
   keys(): string[];
   /** null: there is none. */
   get(key: string): string | null;
   /** Throws when storage refuses: full, or switched off. */
   set(key: string, text: string): void;
+  /** Of a key that is not there, too. */
   remove(key: string): void;
   /** Another page changed `key`; null: all was cleared. */
   watch?(changed: (key: string | null) => void): () => void;
 }
 
 /** What a transaction came to, and the cursor that is stored after it. */
-export type Committed = { readonly outcome: Exclude<Outcome, "failed">; readonly cursor: number };
+export type Committed = {
+  /**
+   * All of it was written (`committed`), or only what is not guarded: what is stored is as new
+   * (`refused`), or of a newer generation (`superseded`).
+   */
+  readonly outcome: "committed" | "refused" | "superseded";
+  /** 0 if none is stored. */
+  readonly cursor: number;
+};
 
 /** Records that survive the browser; the default is IndexedDB. */
 export interface DiskStore {
@@ -33,6 +43,7 @@ export interface DiskStore {
   commit(transaction: Transaction): Promise<Committed>;
   /** Called when the store is closed from outside: cleared, or wanted by a newer version. */
   onlost?: (() => void) | undefined;
+  /** Lets go of it; nothing is asked of it any more. */
   close(): void;
 }
 

@@ -9,10 +9,15 @@ import type { Clock, Page } from "./host.js";
 
 /** The part of a WebSocket that is used. */
 export interface Socket {
+  /** One text message. */
   send(text: string): void;
+  /** At any time, more than once too. */
   close(code?: number, reason?: string): void;
+  /** It is open: `send` may be called. */
   onopen: ((event: never) => void) | null;
+  /** A message came: the event's `data`, a string. */
   onmessage: ((event: never) => void) | null;
+  /** It is over, or never opened: the event's `code`. */
   onclose: ((event: never) => void) | null;
 }
 /** Opens a WebSocket; the default is `new WebSocket(url, protocols)`. */

@@ -117,10 +117,16 @@ export interface List<F extends string> {
    * @param imageId 1 to 128 bytes
    */
   add(imageId: string, data?: Data<F>): { readonly id: Id; readonly written: Written };
-  /** Writes at least one field of an item. */
+  /**
+   * Writes at least one field of an item.
+   *
+   * Like every write it throws a {@link TidemarkError} for what could never be written, and
+   * when the list is closed or stopped: docs/PACKAGE.md has the codes.
+   */
   update(id: Id, data: Data<F>): Written;
   /** For good: to bring an image back, add it again. */
   remove(id: Id): Written;
+  /** Turns the display order, for every browser; own edits of it protect it for 10 s. */
   setSort(direction: Direction): Written;
   /**
    * All writes inside travel together, at most 100, and notify once. If it throws, none
@@ -179,7 +185,9 @@ export type Options<F extends string> = {
   readonly storage?: {
     /** undefined: there is none. */
     readonly local?: (scope: string) => LocalStore | undefined;
+    /** undefined: there is none. */
     readonly disk?: (scope: string) => Promise<DiskStore | undefined>;
+    /** Web Locks, or leases in `local` where there are none. */
     readonly locks?: (scope: string) => Locks;
     /** Asks the browser not to throw the storage away, once the user has written. */
     readonly persist?: () => Promise<unknown>;

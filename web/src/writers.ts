@@ -6,12 +6,15 @@
 import type { Clock } from "./host.js";
 import type { LocalStore } from "./storage.js";
 
+/** A lock that this page has. */
 export interface Held {
   /** Still ours? A lease can be lost: a page that slept did not renew it. */
   held(): boolean;
+  /** Somebody else's from now on. */
   release(): void;
 }
 
+/** Who may use a writer: one page at a time has its name's lock. */
 export interface Locks {
   /** At once: ours, or undefined when another page has it. */
   take(name: string): Promise<Held | undefined>;

@@ -79,7 +79,7 @@ test("the words of core.ts are the engine's numbers", () => {
   const wordsIn = (text: string): string[] =>
     [...text.matchAll(/"(\w+)"/g)].map(([, w = ""]) => w);
   const wordsOf = (name: string): string[] =>
-    wordsIn(new RegExp(`const ${name} = \\[([^\\]]*)\\]`).exec(source)?.[1] ?? "");
+    wordsIn(new RegExp(`const ${name}[^=]*= \\[([^\\]]*)\\]`).exec(source)?.[1] ?? "");
   const short =
     (prefix: string) =>
     (member: string): string =>

@@ -220,6 +220,43 @@ test("a server that takes the token for somebody else's is a problem with a name
   expect(tab.status.pending).toBe(1);
 });
 
+test("boardsesh/boardsesh#4315: another user signs in: the first one's queue is kept, and sent when they are back", async () => {
+  const clock = new FakeClock();
+  const [browser, anns, bobs] = [new FakeBrowser(), new FakeServer(clock), new FakeServer(clock, "bob")];
+  const scopes = new Map<string, FakeBrowser>();
+  const openAs = (server: FakeServer): Promise<Tab> => {
+    const tab: Tab = new Tab(browser, server);
+    const own = (scope: string): FakeBrowser => {
+      if (!scopes.has(scope)) scopes.set(scope, new FakeBrowser());
+      return scopes.get(scope)!;
+    };
+    tab.more = {
+      storage: {
+        local: (scope) => own(scope).localStore(tab),
+        disk: async (scope) => own(scope).diskStore(),
+        locks: (scope) => own(scope).locks(tab),
+        persist: async () => true,
+      },
+    };
+    return tab.start().then(() => tab);
+  };
+  anns.down = true;
+  const ann = await openAs(anns);
+  ann.list.add("ann's");
+  await ann.list.close();
+  const bob = await openAs(bobs);
+  expect(bob.list.items.snapshot()).toEqual([]);
+  bob.list.add("bob's");
+  await clock.advance(5000);
+  expect(bobs.rows.map(({ op }) => op["imageId"])).toEqual(["bob's"]);
+  await bob.list.close();
+  anns.down = false;
+  await openAs(anns);
+  await clock.advance(5000);
+  expect(anns.rows.map(({ op }) => op["imageId"])).toEqual(["ann's"]);
+  expect(bobs.rows).toHaveLength(1);
+});
+
 test.each([
   [{ list: "Photos" }, /a list's name/],
   [{ list: "" }, /a list's name/],

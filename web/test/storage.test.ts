@@ -69,6 +69,40 @@ test("a full localStorage: volatile, until the disk has it", async () => {
   expect(next.list.items.snapshot()).toEqual([{ id, imageId: "p1" }]);
 });
 
+test("memrynote/memry#1292: storage ends at 2.5 million characters: volatile from there on, nothing thrown away", async () => {
+  const { server, browser, clock } = world();
+  server.down = true;
+  browser.diskFull = true;
+  const tab: Tab = new Tab(browser, server);
+  const local = browser.localStore(tab);
+  let used = 0;
+  const set = (key: string, text: string): void => {
+    if (used + key.length + text.length > 2_500_000) throw new DOMException("", "QuotaExceededError");
+    used += key.length + text.length;
+    local.set(key, text);
+  };
+  tab.more = {
+    storage: {
+      local: () => ({ ...local, set }),
+      disk: async () => browser.diskStore(),
+      locks: () => browser.locks(tab),
+      persist: async () => true,
+    },
+  };
+  await tab.start();
+  const written: string[] = [];
+  for (let i = 0; i < 700; i++) written.push(tab.list.add(`p${i}`, { description: "x".repeat(4000) }).written);
+  const first = written.indexOf("volatile");
+  expect(first).toBeGreaterThan(500);
+  expect(written.slice(first).filter((word) => word === "ok")).toEqual([]);
+  expect(tab.status).toMatchObject({ pending: 700, volatile: 700 - first, safeToClose: false });
+  expect(tab.status.storage.local).toBe("refuses");
+  server.down = false;
+  await clock.advance(120_000);
+  expect(server.rows.map(({ op }) => op["imageId"])).toEqual(written.map((_, i) => `p${i}`));
+  expect(tab.status).toMatchObject({ pending: 0, volatile: 0, safeToClose: true });
+});
+
 test("both full: volatile, shown, sent all the same, and no longer volatile when accepted", async () => {
   const { server, browser, clock } = world();
   const tab = await Tab.open(browser, server);

@@ -165,6 +165,51 @@ test("two tabs store into one disk: the later state stands, nobody goes back", a
   expect(c.status.pending).toBe(0);
 });
 
+test("a writer that becomes free while C is read again is adopted after that, not lost", async () => {
+  const server = new FakeServer(new FakeClock());
+  const browser = new FakeBrowser();
+  const a: Tab = new Tab(browser, server);
+  let open = (): void => {};
+  let gate: Promise<void> | undefined;
+  let gated = 0;
+  a.more = {
+    storage: {
+      local: () => browser.localStore(a),
+      locks: () => browser.locks(a),
+      persist: async () => true,
+      disk: async () => {
+        const disk = browser.diskStore();
+        const load = disk.load;
+        disk.load = async () => {
+          if (gate) gated++;
+          if (gated === 1) await gate; // the reload; who adopts meanwhile reads at once
+          return load();
+        };
+        return disk;
+      },
+    },
+  };
+  await a.start();
+  const cut = { socket: null, fetch: () => Promise.reject(new TypeError("no network")) };
+  const b = await Tab.open(browser, server, cut);
+  await server.clock.advance(100);
+  b.list.add("from b");
+  await settle();
+  // Another page has stored a newer generation: the next commit of `a` is superseded.
+  const state = JSON.parse(browser.disk.get("state") ?? '{"cursor":0,"mark":""}') as object;
+  browser.disk.set("state", JSON.stringify({ ...state, generation: 9 }));
+  browser.disk.set("base", '{"version":0,"state":{"items":[]},"unknown":[]}');
+  gate = new Promise((resolve) => (open = resolve));
+  a.list.add("from a");
+  await server.clock.advance(5000);
+  expect(gated).toBe(1);
+  b.kill();
+  await settle();
+  open();
+  await server.clock.advance(60_000);
+  expect(server.rows.map(({ op }) => op["imageId"]).sort()).toEqual(["from a", "from b"]);
+});
+
 // ---- Leases: where there are no Web Locks ------------------------------------------------
 
 function leaseWorld(): {

@@ -359,7 +359,7 @@ test("idle on the push channel nothing is requested", async () => {
   expect(server.frames.filter(({ type }) => type === "SAVE")).toHaveLength(1);
 });
 
-test("401 in the middle: the queue waits, and goes when there is a token", async () => {
+test("aws-amplify/amplify-flutter#4131: 401 in the middle: the queue waits, and goes when there is a token", async () => {
   let asked = 0;
   server.sockets = "fail";
   const tab = await Tab.open(new FakeBrowser(), server, { token: () => `t${++asked}` });
