@@ -1,0 +1,74 @@
+// dynamodb.h - the distributed store: two DynamoDB tables that any number of servers use.
+//
+// A batch is one item, written by one conditional PutItem; a list's newest state is one
+// row of the second table, or a manifest there that names chunks. docs/STORAGE.md has the
+// shapes and what each call costs; dynamodb_call.h what is tried again and how long.
+//
+// All runs on the thread that polls; libcurl alone has one of its own (aws_http.h). The
+// store starts also where DynamoDB does not answer: tm_store_health then says why, appends
+// end in TM_E_AGAIN, and it goes on by itself once it does.
+#ifndef TM_STORE_DYNAMODB_H
+#define TM_STORE_DYNAMODB_H
+
+#include "store/aws_http.h"
+#include "store/store.h"
+
+#define TM_DYNAMODB_PREFIX                                                         \
+    "mvp-labeler-" // of the tables' names, unless told otherwise
+
+typedef struct tm_dynamodb_options {
+    const tm_alloc *alloc; // keeps
+    const char
+        *endpoint; // borrows; NULL = AWS_ENDPOINT_URL_DYNAMODB, or the region's
+    const char *region; // borrows; NULL = AWS_REGION, or the profile's
+    const char *prefix; // borrows; NULL = TM_DYNAMODB_PREFIX; [A-Za-z0-9_.-]{0,64}
+    const char *(*env)(void *context, const char *name); // the environment
+    void *env_context;                                   // keeps
+    void (*say)(void *context, const char *line); // a line for the log; may be NULL
+    void *say_context;                            // keeps
+
+    // 0 = as in life: 10 s for what was certainly not done, 60 s for a frozen put (at
+    // most an hour).
+    uint64_t patience_ms, frozen_ms;
+    tm_http *http; // takes; NULL in life: another way to the network, other clocks
+} tm_dynamodb_options;
+
+// tm_dynamodb_open - and look whether the tables are there; waits until that is known.
+// gives: tm_store_close. That they are not, or that nobody answers, is told by
+// tm_store_health and is no failure of this call.
+//   problem   receives a sentence for people on failure
+// TM_E_RANGE: the options, or the environment's region, make no endpoint. TM_E_NOMEM.
+TM_MUST_USE tm_status tm_dynamodb_open(const tm_dynamodb_options *options,
+                                       tm_store **store, char problem[256]);
+
+// One kind of requests to DynamoDB, counted since the store was opened.
+typedef struct tm_dynamodb_cost {
+    const char *kind; // "append"
+    bool writes;      // its units are write units
+    uint64_t requests, retries;
+    uint64_t units_milli; // capacity units as DynamoDB reports them, times 1000
+} tm_dynamodb_cost;
+
+// tm_dynamodb_costs - all kinds, those never asked too; returns how many, at most 16.
+size_t tm_dynamodb_costs(tm_store *store, tm_dynamodb_cost costs[16]);
+
+// ---- the tables ---------------------------------------------------------------------
+
+// What a table is found to be; `ok` is false if it is not what the store needs.
+typedef struct tm_dynamodb_table {
+    char name[160];
+    bool there, ok, created; // created: just now
+    bool on_demand;          // it is paid by request
+    char recovery[64];       // point-in-time: "on", "off", or why it is not known
+    char problem[256];       // what is wrong and what to do; empty = nothing
+} tm_dynamodb_table;
+
+// tm_dynamodb_tables - look at both tables; with `create`, make what is missing (on-demand
+// billing, point-in-time recovery) and wait until it is usable. Blocks.
+//   problem   receives a sentence for people when no answer came at all
+// TM_E_RANGE, TM_E_NOMEM as in tm_dynamodb_open; TM_E_AGAIN: nobody answered.
+TM_MUST_USE tm_status tm_dynamodb_tables(const tm_dynamodb_options *options,
+                                         bool create, tm_dynamodb_table tables[2],
+                                         char problem[256]);
+
+#endif
