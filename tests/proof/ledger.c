@@ -174,7 +174,10 @@ static void step_do(proof *p, const step *one) {
 
 // ---- one history ----------------------------------------------------------------------
 
-static void complain(const proof *p, const char *what, tm_span got) {
+static proof the_proof;
+
+static void story(void) {
+    const proof *p = &the_proof;
     for (int i = 0; i < p->steps; i++) {
         printf("#   %c pushes %d%s\n", 'a' + p->path[i].writer, p->path[i].count,
                fate_words[p->path[i].fate]);
@@ -184,6 +187,9 @@ static void complain(const proof *p, const char *what, tm_span got) {
             proof_say_op(stdout, &p->writers[w].ops[i]);
         }
     }
+}
+
+static void complain(const proof *p, const char *what, tm_span got) {
     printf("# is   %.*s\n# want %s\n", (int)got.len, (const char *)got.ptr,
            p->want);
     tm_panic(__FILE__, __LINE__, what);
@@ -332,16 +338,17 @@ static void pair_check(proof *p, int a, int b, int faults) {
 }
 
 int main(int argc, char **argv) {
-    static proof p;
-    proof_begin(&p.clock, argc, argv);
-    p.alloc = (tm_alloc){proof_resize, &p.pool};
+    proof *p = &the_proof;
+    proof_story = story;
+    proof_begin(&p->clock, argc, argv);
+    p->alloc = (tm_alloc){proof_resize, &p->pool};
     for (int a = 0; a < 2; a++) {
         for (int b = 2; b < 4; b++) {
-            pair_check(&p, a, b, p.clock.whole ? 3 : 1);
+            pair_check(p, a, b, p->clock.whole ? 3 : 1);
         }
     }
-    if (!p.clock.whole) pair_check(&p, 0, 2, 2);
-    printf("# %" PRIu64 " histories, %" PRIu64 " pushes, %.1f s\n", p.histories,
-           p.pushes, proof_since(&p.clock.began));
+    if (!p->clock.whole) pair_check(p, 0, 2, 2);
+    printf("# %" PRIu64 " histories, %" PRIu64 " pushes, %.1f s\n", p->histories,
+           p->pushes, proof_since(&p->clock.began));
     return 0;
 }

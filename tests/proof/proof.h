@@ -16,7 +16,10 @@
 #include "../fuzz/model.h"
 #include "core/list.h"
 
+static void (*proof_story)(void); // prints the history under trial
+
 _Noreturn void tm_panic(const char *file, int line, const char *what) {
+    if (proof_story != NULL) proof_story();
     printf("# %s:%d: %s\nnot ok - proof\n", file, line, what);
     exit(1);
 }
