@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh - what is tried against others' code: our signatures by two libraries that make
-# them too. Needs the tests of the preset `release`. Prints TAP.
+# them too, the store by Amazon's own DynamoDB Local. Needs the tests of the preset
+# `release`. Prints TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit
 programs=build/release
@@ -13,3 +14,6 @@ else
   cat "$scratch/log"
   echo "not ok - requests were signed"
 fi
+
+tests/dynamodb/with-local.sh env CMOCKA_MESSAGE_OUTPUT=TAP $programs/dynamodb_store ||
+  echo "not ok - the store on DynamoDB Local (exit $?)"
