@@ -17,4 +17,4 @@ add_custom_command(
     COMMENT "embedding the pages"
     VERBATIM)
 add_library(tm_assets STATIC ${assets_c})
-target_include_directories(tm_assets PUBLIC ${CMAKE_SOURCE_DIR}/src)
+target_include_directories(tm_assets PUBLIC ${TM_SRC})

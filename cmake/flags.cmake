@@ -16,6 +16,10 @@ add_compile_options(
     -fno-strict-aliasing -fno-delete-null-pointer-checks
     -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=) # __FILE__ begins with src/
 
+if(TM_MUTANT)
+    add_compile_options(-w) # a fault leaves things unused
+endif()
+
 if(TM_WASI)
     # Debian's clang would also search /usr/include and pick glibc's headers, hence
     # -nostdlibinc. wasm-include has the cmocka.h and setjmp.h that wasi-libc lacks.

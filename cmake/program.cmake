@@ -1,5 +1,5 @@
 # The program.
-add_executable(tidemark ${CMAKE_SOURCE_DIR}/src/cmd/main.c)
+add_executable(tidemark ${TM_SRC}/cmd/main.c)
 target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
 
 # make bench: each bench/X.c is a program bench_X; what they share is bench/kit.

@@ -4,12 +4,12 @@
 # only passes on what it depends on, so that adding the first file needs no edit here.
 function(tm_room name)
     cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
+    file(GLOB sources CONFIGURE_DEPENDS ${TM_SRC}/${name}/*.c)
     # The door to JavaScript and its memory functions belong to core.wasm alone, and
     # main.c to the program: the tests bring their own main.
     list(REMOVE_ITEM sources
-         ${CMAKE_SOURCE_DIR}/src/client/wasm.c ${CMAKE_SOURCE_DIR}/src/client/rt.c
-         ${CMAKE_SOURCE_DIR}/src/cmd/main.c)
+         ${TM_SRC}/client/wasm.c ${TM_SRC}/client/rt.c
+         ${TM_SRC}/cmd/main.c)
     set(kind PUBLIC)
     if(sources)
         add_library(tm_${name} STATIC ${sources})
@@ -20,6 +20,6 @@ function(tm_room name)
         set(kind INTERFACE)
     endif()
     list(TRANSFORM ROOM_ROOMS PREPEND tm_)
-    target_include_directories(tm_${name} ${kind} ${CMAKE_SOURCE_DIR}/src)
+    target_include_directories(tm_${name} ${kind} ${TM_SRC})
     target_link_libraries(tm_${name} ${kind} ${ROOM_ROOMS} ${ROOM_LIBRARIES})
 endfunction()
