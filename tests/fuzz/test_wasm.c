@@ -157,11 +157,13 @@ static void take(page *p) {
     p->ref = (uint64_t)CALL(p, ref, none, 0);
 }
 
+#define UPDATE                                                                     \
+    "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"x\",\"data\":"                 \
+    "{\"description\":\"d\",\"photoNumber\":null}}"
+
 static void line_do(page *p, tm_span line, size_t number) {
     static const char *const edits[] = {
-        "{\"type\":\"ADD\",\"instanceId\":\"x\",\"imageId\":\"i\"}",
-        "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"x\",\"data\":"
-        "{\"description\":\"d\",\"photoNumber\":null}}",
+        "{\"type\":\"ADD\",\"instanceId\":\"x\",\"imageId\":\"i\"}", UPDATE,
         "{\"type\":\"SORT_CHANGE\",\"sort\":\"desc\"}",
         "{\"type\":\"DELETE\",\"instanceId\":\"y\"}"};
     tm_span edit = t_str(edits[number % 4]);
