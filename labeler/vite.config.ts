@@ -8,7 +8,9 @@ function serviceWorker(): Plugin {
     name: "service-worker",
     apply: "build",
     generateBundle(_options, bundle) {
-      const built = Object.keys(bundle).filter((name) => name !== "index.html");
+      const { ["sw.js"]: worker, ...rest } = bundle;
+      if (worker?.type !== "chunk") throw new Error("no service worker was built");
+      const built = Object.keys(rest).filter((name) => name !== "index.html");
       const fixed = ["icon.svg", "labeler.webmanifest"];
       const files = ["/", ...fixed.map((name) => `/${name}`), ...built.map((name) => `/${name}`)];
       // The hashed names change with their content; the others are hashed here.
@@ -16,13 +18,14 @@ function serviceWorker(): Plugin {
       for (const name of ["index.html", ...fixed.map((name) => `public/${name}`)]) {
         version.update(readFileSync(new URL(name, import.meta.url)));
       }
-      const source = readFileSync(new URL("src/sw.js", import.meta.url), "utf8")
-        .replace('"VERSION"', JSON.stringify(version.digest("hex").slice(0, 16)))
-        .replace('["FILES"]', JSON.stringify(files));
-      this.emitFile({ type: "asset", fileName: "sw.js", source });
+      worker.code = worker.code
+        .replace("VERSION", version.digest("hex").slice(0, 16))
+        .replace(/\[[`"']FILES[`"']\]/, JSON.stringify(files));
     },
   };
 }
+
+const target = "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [serviceWorker()],
@@ -32,6 +35,15 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: "index.html", sw: "src/sw.js" },
+      output: {
+        entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+      },
+    },
   },
-  server: { proxy: { "/v1": { target: "http://127.0.0.1:8080", ws: true } } },
+  // The daemon answers its own name alone (make run).
+  server: {
+    proxy: { "/v1": { target, ws: true, changeOrigin: true, headers: { origin: target } } },
+  },
 });

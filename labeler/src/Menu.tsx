@@ -4,6 +4,7 @@ import { useReadable } from "tidemark/react";
 import type { Photos } from "./begin.js";
 import { openRescue, saveRescue } from "./rescue.js";
 import { changes } from "./StatusLine.js";
+import { weakStorage } from "./storage.js";
 import type { Say } from "./Toast.js";
 import "./style/menu.css";
 
@@ -25,7 +26,7 @@ export default function Menu({ list, user, begin, say, close }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const input = useRef<HTMLInputElement>(null);
   const [problem, setProblem] = useState<string>();
-  const { pending, volatile } = useReadable(list.status);
+  const { pending, volatile, storage } = useReadable(list.status);
   useEffect(() => {
     dialog.current!.showModal();
     if (begin === "rescue") void save();
@@ -79,7 +80,7 @@ export default function Menu({ list, user, begin, say, close }: Props) {
           : pending > 0
             ? `${changes(pending)} kept in this browser, not on the server yet. `
             : "The server has all your changes. "}
-        A rescue file carries what the server does not have yet into another browser. Opening one twice does no harm.
+        {weakStorage(storage)} A rescue file carries what the server does not have yet into another browser. Opening one twice does no harm.
       </p>
       {problem && (
         <p role="alert" className="problem" data-testid="rescue-problem">

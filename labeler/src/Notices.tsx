@@ -1,10 +1,11 @@
 /** Notices.tsx - what needs the user's eye: edits that nothing stores, refused ones, and values that lost. */
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import type { DeadLetter } from "tidemark";
 import { useReadable } from "tidemark/react";
 import type { Field, Photos } from "./begin.js";
 import type { Losses } from "./losses.js";
 import { changes } from "./StatusLine.js";
+import { weakStorage } from "./storage.js";
 
 const reasons: { readonly [code: string]: string } = {
   "too-many-items": "the list is full",
@@ -31,8 +32,11 @@ export function Notices({ list, losses, rescue }: Props) {
   const status = useReadable(list.status);
   const letters = useReadable(list.deadLetters);
   const lost = useReadable(losses);
-  const stopped = (status.phase as string) === "stopped";
-  const count = letters.length + lost.length + (status.volatile > 0 ? 1 : 0) + (stopped ? 1 : 0);
+  const stopped = status.phase === "stopped";
+  const weak = weakStorage(status.storage);
+  const [told, setTold] = useState<string>(); // dismissed
+  const about = weak !== told && status.volatile === 0 && !stopped ? weak : undefined;
+  const count = [...letters, ...lost].length + Number(status.volatile > 0) + Number(stopped) + Number(about !== undefined);
   if (count === 0) return null;
   return (
     <details className="notices" open data-testid="notices">
@@ -57,6 +61,13 @@ export function Notices({ list, losses, rescue }: Props) {
           >
             <button type="button" data-testid="rescue" onClick={rescue}>
               Save a rescue file
+            </button>
+          </Card>
+        )}
+        {about && (
+          <Card testid="weak-storage" says={about}>
+            <button type="button" className="plain" data-testid="weak-storage-dismiss" onClick={() => setTold(about)}>
+              Dismiss
             </button>
           </Card>
         )}

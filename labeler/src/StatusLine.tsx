@@ -22,7 +22,7 @@ export const changes = (count: number): string => `${count} ${count === 1 ? "cha
 type Line = readonly [icon: IconName, words: string, tone?: "warn" | "quiet"];
 
 function lineOf({ connection, pending, volatile, drafts, phase }: Status, since: string): Line {
-  if ((phase as string) === "stopped") return ["warn", "Stopped: reload the page", "warn"];
+  if (phase === "stopped") return ["warn", "Stopped: reload the page", "warn"];
   if (volatile > 0) return ["warn", `${changes(volatile)} only in this page`, "warn"];
   if (connection === "offline" && since) {
     const kept = pending > 0 ? `${changes(pending)} kept here` : "all saved";

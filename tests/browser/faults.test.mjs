@@ -1,8 +1,8 @@
-// What goes wrong around a page: no network at reload, a server that is killed, a browser
-// that is killed, tabs that close, hostile text.
+// What goes wrong around a page: no network at reload, a server that is killed, tabs that
+// close, hostile text. fire.test.mjs has what happens to the browser itself.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { launch, Profile } from "./browser.mjs";
+import { launch } from "./browser.mjs";
 import { Daemon } from "./daemon.mjs";
 import { Labeler, same } from "./labeler.mjs";
 
@@ -92,30 +92,6 @@ test("the server is asked to stop: it ends well, and the pages come back", async
   await a.says({ connection: "offline" });
   await daemon.up();
   await a.says({ connection: "push", phase: "live" });
-});
-
-test("the browser is killed after `on disk`: the edit is there when it starts again", async () => {
-  const profile = await Profile.make();
-  try {
-    const a = await Labeler.open(await profile.up(), daemon.url);
-    await installed(a);
-    const first = await a.add(0);
-    await a.saved();
-    await daemon.down("SIGKILL"); // only this browser has what follows
-    const id = await a.add(1);
-    await a.write(id, "description", "survives");
-    await a.sees("the receipt `on disk`", (rows, row) => rows.some((one) => one.id === row && one.receipt === "disk"), id);
-    await profile.kill();
-
-    const again = await Labeler.open(await profile.up(), daemon.url);
-    await again.seesText(id, "description", "survives");
-    await daemon.up();
-    await again.saved();
-    await again.seesOnly(first, id);
-    assert.match(await daemon.tell("state"), /survives/);
-  } finally {
-    await profile.end();
-  }
 });
 
 test("a tab is closed with edits on their way: the next one sends them", async () => {

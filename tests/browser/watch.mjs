@@ -5,14 +5,16 @@ import { createRequire } from "node:module";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Everything axe has to complain of, as text; [] = nothing. */
-export async function violations(page) {
+/** Everything axe has to complain of, as text; [] = nothing. `rules`: only these. */
+export async function violations(page, rules) {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axeSource);
-  const found = await page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+  return page.evaluate(async (rules) => {
+    const { violations } = await globalThis.axe.run(document, {
+      resultTypes: ["violations"],
+      ...(rules && { runOnly: rules }),
+    });
     return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 4).map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join(" | ")}`);
-  });
-  return found;
+  }, rules);
 }
 
 /** To be put into a context before its pages: counts which rows React renders. */
