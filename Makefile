@@ -11,7 +11,9 @@ help:
 	@echo '              (scripts/test.sh WORD... for some of them)'
 	@echo 'make build    build/release/tidemark and build/wasm/core.wasm'
 	@echo 'make tiny     the golden cases with every chosen limit small'
-	@echo 'make bench    how fast it is here'
+	@echo 'make bench    how fast it is here: one table, and build/bench.json'
+	@echo '              (ONLY="apply edits calm ..." for a part); four minutes'
+	@echo 'make bench-peers  the same work before Redis, Yjs, and node on SQLite'
 	@echo 'make bench-page   typing and scrolling with 5,000 photos, in Chromium'
 	@echo 'make screenshots  the pictures in docs/images, made anew'
 	@echo 'make docs     the npm package'\''s reference, in build/docs/api'
@@ -22,6 +24,7 @@ help:
 	@echo 'make crash    the daemon killed a thousand times: is every edit there?'
 	@echo 'make proof    every small history in every order (minutes; make test has a share)'
 	@echo 'make models   the Spin models, searched exhaustively, and their broken variants'
+	@echo 'make mutants  deliberate faults, one at a time: is each found?'
 	@echo 'make clean    removes build/, not the installed packages nor your data'
 
 build:
@@ -39,17 +42,12 @@ tiny:
 	@scripts/bootstrap.sh test
 	@scripts/test.sh tiny
 
+ONLY =
 bench: build
-	@scripts/build.sh release:bench
-	@cd build/release && for bench in bench_*; do echo "== $$bench"; ./$$bench || exit; done
+	@ONLY="$(ONLY)" scripts/bench.sh
 
-bench-page: build
-	@scripts/bootstrap.sh test
-	@node bench/page.mjs
-
-screenshots: build
-	@scripts/bootstrap.sh test
-	@node tests/browser/screenshots.mjs
+bench-peers: build
+	@ONLY="$(ONLY)" scripts/bench.sh peers
 
 layers:
 	@scripts/layers.sh
@@ -86,7 +84,11 @@ docs:
 	@scripts/bootstrap.sh test
 	@npm run --silent build -w docs/api
 
+mutants: build
+	@scripts/bootstrap.sh test
+	@scripts/mutants.sh
+
 clean:
 	rm -rf build
 
-.PHONY: help build run test tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash clean docs
+.PHONY: help build run test tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs

@@ -1,6 +1,7 @@
 // core_apply.c - how fast the core applies operations, and how much memory a list takes.
 //
 //     core_apply                 a table on stdout, times in ns per operation
+//     core_apply --json          results as bench/kit/kit.h has them
 //
 // Each operation is read from its JSON bytes as it would come from the network (in
 // batches of 100, one reader per batch) and applied, digest and sizes included. 30 % ADD
@@ -146,7 +147,12 @@ static double work_run(const bench_work *work, tm_list *list) {
     return took;
 }
 
-static void speed_show(size_t items) {
+static void result(double value, const char *unit, const char *name, size_t n) {
+    printf("{\"name\":\"%s.%zu\",\"value\":%.6g,\"unit\":\"%s\"}\n", name, n, value,
+           unit);
+}
+
+static void speed_show(size_t items, bool json) {
     bench_work work = work_make(items, 400000);
     double read = 1e9, all = 1e9;
     size_t live = 0;
@@ -161,39 +167,48 @@ static void speed_show(size_t items) {
         tm_list_free(list);
     }
     double ops = (double)work.ops;
-    printf(
-        "%6zu items (%zu live at the end)  read %4.0f ns  read + apply %4.0f ns  "
-        "%.2f million/s\n",
-        items, live, read / ops * 1e9, all / ops * 1e9, ops / all * 1e-6);
+    if (json)
+        result(ops / all, "1/s", "apply.native", items);
+    else
+        printf("%6zu items (%zu live at the end)  read %4.0f ns  read + apply "
+               "%4.0f ns  "
+               "%.2f million/s\n",
+               items, live, read / ops * 1e9, all / ops * 1e9, ops / all * 1e-6);
     free(work.text);
     free(work.ends);
 }
 
-// Lists of ADDs with two short fields, nothing else.
+// Of ADDs with two short fields, nothing else.
+static tm_list *list_of(size_t items, uint64_t seed) {
+    tm_list *list = NULL;
+    check(tm_list_new(&heap, (tm_seed){1, seed}, &list));
+    for (size_t i = 0; i < items; i++) {
+        char id[32], image[32], number[16], text[32];
+        static tm_op op;
+        snprintf(id, sizeof id, "i-%014zu", i);
+        snprintf(image, sizeof image, "img-%08zu", i);
+        snprintf(number, sizeof number, "%zu", i % 1000);
+        snprintf(text, sizeof text, "no %zu", i);
+        op = (tm_op){.type = TM_OP_ADD, .field_count = 2};
+        op.instance_id = (tm_span){(uint8_t *)id, strlen(id)};
+        op.image_id = (tm_span){(uint8_t *)image, strlen(image)};
+        op.at.time = (1000 + i) << TM_LOGICAL_BITS;
+        op.at.version = i + 1;
+        op.at.browser = (tm_span){(const uint8_t *)"chrome-abc123", 13};
+        op.fields[0].name = (tm_span){(const uint8_t *)"photoNumber", 11};
+        op.fields[0].value = (tm_span){(uint8_t *)number, strlen(number)};
+        op.fields[1].name = (tm_span){(const uint8_t *)"description", 11};
+        op.fields[1].value = (tm_span){(uint8_t *)text, strlen(text)};
+        check(tm_list_apply(list, &op, NULL));
+    }
+    return list;
+}
+
 static void memory_show(size_t lists, size_t items) {
     tm_list **all = malloc(lists * sizeof *all);
     size_t before = bytes_live;
     for (size_t l = 0; l < lists; l++) {
-        check(tm_list_new(&heap, (tm_seed){1, l}, &all[l]));
-        for (size_t i = 0; i < items; i++) {
-            char id[32], image[32], number[16], text[32];
-            static tm_op op;
-            snprintf(id, sizeof id, "i-%014zu", i);
-            snprintf(image, sizeof image, "img-%08zu", i);
-            snprintf(number, sizeof number, "%zu", i % 1000);
-            snprintf(text, sizeof text, "no %zu", i);
-            op = (tm_op){.type = TM_OP_ADD, .field_count = 2};
-            op.instance_id = (tm_span){(uint8_t *)id, strlen(id)};
-            op.image_id = (tm_span){(uint8_t *)image, strlen(image)};
-            op.at.time = i << TM_LOGICAL_BITS;
-            op.at.version = i + 1;
-            op.at.browser = (tm_span){(const uint8_t *)"chrome-abc123", 13};
-            op.fields[0].name = (tm_span){(const uint8_t *)"photoNumber", 11};
-            op.fields[0].value = (tm_span){(uint8_t *)number, strlen(number)};
-            op.fields[1].name = (tm_span){(const uint8_t *)"description", 11};
-            op.fields[1].value = (tm_span){(uint8_t *)text, strlen(text)};
-            check(tm_list_apply(all[l], &op, NULL));
-        }
+        all[l] = list_of(items, l);
     }
     double bytes = (double)(bytes_live - before);
     printf("%6zu lists of %5zu items: %6.2f MB, %.0f bytes an item\n", lists, items,
@@ -204,10 +219,39 @@ static void memory_show(size_t lists, size_t items) {
     free(all);
 }
 
-int main(void) {
-    speed_show(1000);
-    speed_show(10000);
-    memory_show(1000, 100);
-    memory_show(1, 10000);
+// A snapshot's state read into an empty list.
+static void load_show(size_t items) {
+    tm_list *list = list_of(items, 1);
+    tm_buf text = {.alloc = &heap};
+    tm_list_write(list, &text);
+    check(text.status);
+    tm_list_free(list);
+    double best = 1e9;
+    for (int round = 0; round < 5; round++) {
+        tm_arena arena = {.alloc = &heap};
+        double start = now_s();
+        check(tm_list_new(&heap, (tm_seed){1, 2}, &list));
+        tm_json in;
+        tm_json_init(&in, tm_buf_span(&text), TM_JSON_DEPTH_MAX, &arena);
+        check(tm_list_read(list, &in));
+        double took = now_s() - start;
+        if (took < best) best = took;
+        tm_list_free(list);
+        tm_arena_deinit(&arena);
+    }
+    tm_buf_deinit(&text);
+    result(best * 1e3, "ms", "load.native", items);
+}
+
+int main(int argc, char **argv) {
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    speed_show(1000, json);
+    speed_show(10000, json);
+    if (json) {
+        load_show(10000);
+    } else {
+        memory_show(1000, 100);
+        memory_show(1, 10000);
+    }
     return bytes_live != 0;
 }

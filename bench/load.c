@@ -165,6 +165,8 @@ static void memory(void) {
     progress("memory: at rest");
     rest(3); // what is done in the background is done
     result((double)server_rss(&daemon) / 1e6, "MB", "memory.1000");
+    result(server_counter(server_metrics(&daemon), "lists_bytes") / 1e6, "MB",
+           "memory.lists");
     crowd_close(&people);
     server_stop(&daemon);
 }

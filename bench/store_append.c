@@ -24,7 +24,9 @@ _Noreturn void tm_panic(const char *file, int line, const char *what) {
 }
 
 static double now_s(void) {
-    return (double)tm_clock_us() * 1e-6;
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 static uint64_t random_next(uint64_t *state) {

@@ -124,17 +124,21 @@ static void join_wait(const crowd *of, const client *one) {
 }
 
 void crowd_open(crowd *of, const server *with, const dialect *speaks,
-                unsigned lists, unsigned window) {
-    *of = (crowd){.speaks = speaks, .lists = lists, .window = window, .random = 1};
-    of->count = (size_t)lists * CONNS_PER_LIST;
+                unsigned lists, unsigned per_list, unsigned window) {
+    *of = (crowd){.speaks = speaks,
+                  .lists = lists,
+                  .per_list = per_list,
+                  .window = window,
+                  .random = 1};
+    of->count = (size_t)lists * per_list;
     of->clients = need(of->count * sizeof *of->clients);
     for (size_t i = 0; i < of->count; i++) {
         client *one = &of->clients[i];
         one->in = of;
-        one->list = (unsigned)(i / CONNS_PER_LIST);
-        one->index = (unsigned)(i % CONNS_PER_LIST);
+        one->list = (unsigned)(i / per_list);
+        one->index = (unsigned)(i % per_list);
         one->low = one->high = one->index;
-        one->step = CONNS_PER_LIST;
+        one->step = per_list;
         one->to.owner = one->reads.owner = one;
         speaks->open(one, with, (unsigned)i);
     }
@@ -142,11 +146,11 @@ void crowd_open(crowd *of, const server *with, const dialect *speaks,
         join_wait(of, &of->clients[i]);
     }
     for (unsigned n = 0; n < ITEMS_AT_FIRST; n++) {
-        for (size_t i = n % CONNS_PER_LIST; i < of->count; i += CONNS_PER_LIST) {
+        for (size_t i = n % of->per_list; i < of->count; i += of->per_list) {
             say(of, &of->clients[i], EDIT_ADD);
             if (i % 256 == 0) wires_turn(speaks->hears, 0);
         }
-        if (n % CONNS_PER_LIST == CONNS_PER_LIST - 1) crowd_wait(of);
+        if (n % of->per_list == of->per_list - 1) crowd_wait(of);
     }
     crowd_wait(of);
 }
@@ -170,7 +174,7 @@ static void turn_for(crowd *of, double seconds) {
     }
 }
 
-void crowd_run(crowd *of, double warm_s, double measured_s) {
+static void all_begin(crowd *of) {
     times_clear(&of->acks);
     times_clear(&of->sights);
     of->acked = of->seen = 0;
@@ -180,10 +184,20 @@ void crowd_run(crowd *of, double warm_s, double measured_s) {
             crowd_edit(of, &of->clients[i]);
         }
     }
-    turn_for(of, warm_s);
+}
+
+void crowd_run(crowd *of, double seconds) {
     of->measuring = true;
-    turn_for(of, measured_s);
+    all_begin(of);
+    turn_for(of, seconds);
     of->measuring = of->going = false;
+}
+
+void crowd_warm(crowd *of) {
+    all_begin(of);
+    turn_for(of, 1);
+    of->going = false;
+    crowd_wait(of);
 }
 
 void crowd_calm(crowd *of, size_t count) {
@@ -194,7 +208,7 @@ void crowd_calm(crowd *of, size_t count) {
     for (size_t n = 0; n < count; n++) {
         uint64_t began = clock_ns();
         crowd_edit(of, &of->clients[random_next(&of->random) % of->count]);
-        while (of->outstanding > 0 || of->seen < (n + 1) * (CONNS_PER_LIST - 1)) {
+        while (of->outstanding > 0 || of->seen < (n + 1) * (of->per_list - 1)) {
             wires_turn(of->speaks->hears, 100);
             if (seconds_since(began) > PATIENCE_S) die("an edit was not seen");
         }

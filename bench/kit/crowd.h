@@ -1,4 +1,4 @@
-// crowd.h - many people on many lists, three connections a list, who edit as fast as
+// crowd.h - many people on many lists, some connections a list, who edit as fast as
 // their answers come: so many edits of a connection may be unanswered, its window, and
 // each edit is a message of its own.
 //
@@ -6,14 +6,13 @@
 // An edit carries the time it was sent in its id, so whoever sees it knows how old it is.
 //
 // The mix: 30 % add, 60 % update, 10 % delete; a list begins with 100 items. Every
-// connection edits items of its own third (Yjs' updates can be prepared only so, see
-// dialect_yjs.c; nobody else cares).
+// connection edits items of its own: Yjs' updates can be prepared only so, and nobody else
+// cares.
 #ifndef TM_BENCH_CROWD_H
 #define TM_BENCH_CROWD_H
 
 #include "kit.h"
 
-#define CONNS_PER_LIST 3u
 #define ITEMS_AT_FIRST 100u
 
 typedef struct crowd crowd;
@@ -49,8 +48,8 @@ typedef struct dialect {
 
 struct crowd {
     const dialect *speaks;
-    unsigned lists, window;
-    client *clients; // lists * CONNS_PER_LIST
+    unsigned lists, per_list, window;
+    client *clients; // lists * per_list
     size_t count;
     uint64_t random;
     bool measuring, going; // going: an answer brings the next edit
@@ -61,15 +60,17 @@ struct crowd {
 
 // crowd_open - connect them all, and give each list its first items.
 void crowd_open(crowd *of, const server *with, const dialect *speaks,
-                unsigned lists, unsigned window);
+                unsigned lists, unsigned per_list, unsigned window);
 void crowd_close(crowd *of);
 
 // crowd_edit - one edit of this client.
 void crowd_edit(crowd *of, client *by);
 
-// crowd_run - everybody edits, for so long; what the first part of it brings is not
-// counted. Ends when all is answered.
-void crowd_run(crowd *of, double warm_s, double measured_s);
+// crowd_run - everybody edits, for so long. At its end edits are still outstanding.
+void crowd_run(crowd *of, double seconds);
+
+// crowd_warm - the same for a second, of which nothing is counted, to the last answer.
+void crowd_warm(crowd *of);
 
 // crowd_calm - one edit at a time, `count` of them: the latency of a server at rest.
 void crowd_calm(crowd *of, size_t count);

@@ -105,9 +105,9 @@ void times_clear(times *of) {
     of->count = 0;
 }
 
-void times_results(times *of, const char *name) {
-    result(times_part(of, 0.5), "ms", "%s.p50", name);
-    result(times_part(of, 0.99), "ms", "%s.p99", name);
+void times_results(times *of, const char *kind, const char *name) {
+    result(times_part(of, 0.5), "ms", "%s.%s.p50", name, kind);
+    result(times_part(of, 0.99), "ms", "%s.%s.p99", name, kind);
 }
 
 // ---- the disk -------------------------------------------------------------------------

@@ -39,8 +39,8 @@ typedef struct times {
 void times_add(times *to, uint64_t took_ns);
 double times_part(times *of, double part); // sorts; 0.5 = the median
 void times_clear(times *of);
-// times_results - NAME.p50, NAME.p99.
-void times_results(times *of, const char *name);
+// times_results - NAME.KIND.p50, NAME.KIND.p99.
+void times_results(times *of, const char *kind, const char *name);
 
 // ---- the server -----------------------------------------------------------------------
 
