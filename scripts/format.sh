@@ -3,7 +3,7 @@
 # first line of each file that would change is shown.
 set -u
 cd "$(dirname "$0")/.." || exit
-mapfile -t files < <(find src tests bench -name '*.[ch]' 2>/dev/null | LC_ALL=C sort)
+mapfile -t files < <(find src tests bench -name node_modules -prune -o -name '*.[ch]' -print | LC_ALL=C sort)
 if [ "${1:-}" != --check ]; then
   clang-format-14 -i "${files[@]}"
   exit
