@@ -40,6 +40,14 @@ void tm_sim_history_add(tm_sim_history *history, const tm_batch *batch, int *wro
                         char why[256], void (*each)(void *context, const tm_op *op),
                         void *context);
 
+// tm_sim_history_reject - the service refused this operation for good: its version is used
+// up, whether or not a batch or only a snapshot keeps that.
+void tm_sim_history_reject(tm_sim_history *history, tm_span browser,
+                           uint64_t version);
+
+// tm_sim_history_lenient - versions may be missing: whose refusals nobody here sees.
+void tm_sim_history_lenient(tm_sim_history *history);
+
 // tm_sim_history_same - the same batch, read again: what of it is known is as it was.
 //   fresh   receives whether it reaches beyond what is known
 bool tm_sim_history_same(const tm_sim_history *history, const tm_batch *batch,

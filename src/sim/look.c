@@ -108,18 +108,21 @@ static tm_digest joined(const tm_list *a, const tm_list *b) {
     return digest;
 }
 
-// C holds all of the log up to the cursor, and nothing that the log has not.
-static bool c_fits(const tm_list *c, uint64_t cursor,
-                   const tm_sim_history *history) {
+// C holds all of a log up to the cursor, and nothing that this log or the server's (which
+// acknowledges before it can tell a page that it is another) has not.
+static bool c_fits(const tm_list *c, uint64_t cursor, const tm_sim_history *history,
+                   const tm_sim_history *current) {
     uint64_t head = tm_sim_history_head(history);
     tm_digest is = tm_list_digest(c);
     if (cursor > head) return false;
     if (digest_same(is, tm_sim_history_digest(history, cursor))) return true;
     tm_list *prefix = tm_sim_history_prefix(history, cursor);
+    tm_list *all = tm_sim_history_prefix(history, head);
+    TM_ASSERT(tm_list_join(all, tm_sim_history_list(current)) == TM_OK);
     bool fits = digest_same(joined(c, prefix), is) &&
-                digest_same(joined(c, tm_sim_history_list(history)),
-                            tm_sim_history_digest(history, head));
+                digest_same(joined(c, all), tm_list_digest(all));
     tm_list_free(prefix);
+    tm_list_free(all);
     return fits;
 }
 
@@ -127,10 +130,10 @@ static void c_look(tm_world *world, tm_sim_page *page) {
     const tm_sim_account *account = &world->accounts[page->account];
     uint64_t cursor;
     const tm_list *c = tm_engine_confirmed(page->engine, &cursor);
-    bool fits = c_fits(c, cursor, account->history);
+    bool fits = c_fits(c, cursor, account->history, account->history);
     tm_sim_looked(world, TM_SIM_I7);
     for (size_t i = account->past_count; i-- > 0 && !fits;) {
-        fits = c_fits(c, cursor, account->past[i]);
+        fits = c_fits(c, cursor, account->past[i], account->history);
     }
     if (fits) return;
     tm_sim_broken(world, TM_SIM_I7,

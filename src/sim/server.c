@@ -71,6 +71,10 @@ static void batch_add(tm_world *world, uint32_t number, const tm_batch *batch) {
                        op_added, &context);
     if (wrong != 0) tm_sim_broken(world, numbers[wrong], "%s", why);
     tm_sim_hash(world, 2, batch->operations);
+    if (batch->rejected.len > 2) {
+        tm_sim_tell(world, "store", "with the rejections %.*s",
+                    (int)batch->rejected.len, (const char *)batch->rejected.ptr);
+    }
     tm_sim_tell(world, "store", "seqs %llu to %llu of %.*s/%.*s are durable",
                 (unsigned long long)batch->first_seq,
                 (unsigned long long)batch->last_seq,
@@ -78,14 +82,6 @@ static void batch_add(tm_world *world, uint32_t number, const tm_batch *batch) {
                 (const char *)world->accounts[number].key.user.ptr,
                 (int)world->accounts[number].key.list.len,
                 (const char *)world->accounts[number].key.list.ptr);
-}
-
-static void appended(void *context, tm_key key, const tm_batch *batch) {
-    tm_world *world = context;
-    uint32_t number = account_of(world, key);
-    if (number == TM_SIM_ACCOUNTS)
-        return; // a list of its own that a hostile one made
-    batch_add(world, number, batch);
 }
 
 static void keeper_fault(void *context, tm_sim_fault fault) {
@@ -115,13 +111,14 @@ static void batch_compare(void *context, const tm_batch *batch) {
     if (c->same && fresh) batch_add(c->world, c->account, batch);
 }
 
-static void log_compare(tm_world *world, uint32_t number) {
+// False: it could not be read now.
+static bool log_compare(tm_world *world, uint32_t number) {
     tm_sim_account *account = &world->accounts[number];
     comparing c = {world, number, true, 0};
     tm_status status;
     uint64_t known = tm_sim_history_head(account->history);
     tm_sim_read_log(world->server.store, account->key, batch_compare, &c, &status);
-    if (status != TM_OK) return; // a fault of the disk: another time
+    if (status != TM_OK) return false; // a fault of the disk: another time
     tm_sim_looked(world, TM_SIM_I6);
     if (!c.same || c.head < known) {
         tm_sim_broken(
@@ -133,12 +130,28 @@ static void log_compare(tm_world *world, uint32_t number) {
             c.same ? "ends at" : "is another; it ends at",
             (unsigned long long)c.head);
     }
+    return true;
 }
 
 static void logs_compare(tm_world *world) {
+    bool read = true;
     for (uint32_t a = 0; a < TM_SIM_ACCOUNTS; a++) {
-        log_compare(world, a);
+        read = log_compare(world, a) && read;
     }
+    world->server.keeper.doubt = !read;
+}
+
+static void appended(void *context, tm_key key, const tm_batch *batch) {
+    tm_world *world = context;
+    uint32_t number = account_of(world, key);
+    if (number == TM_SIM_ACCOUNTS)
+        return; // a list of its own that a hostile one made
+    uint64_t head = tm_sim_history_head(world->accounts[number].history);
+    if (world->server.keeper.doubt && batch->first_seq != head + 1) {
+        (void)log_compare(world, number); // what was in doubt is there after all
+        return;
+    }
+    batch_add(world, number, batch);
 }
 
 // ---- lives --------------------------------------------------------------------------------
@@ -148,14 +161,23 @@ static void random_fill(void *context, uint8_t *bytes, size_t len) {
     tm_sim_fill(&world->server.random, bytes, len);
 }
 
+// Its version is used up; the policy does not learn in which of the user's lists.
+static void refusal_note(tm_world *world, tm_span user, const tm_op *op) {
+    for (uint32_t a = 0; a < TM_SIM_ACCOUNTS; a++) {
+        tm_sim_account *account = &world->accounts[a];
+        if (tm_span_cmp(account->key.user, user) != 0) continue;
+        tm_sim_history_reject(account->history, op->at.browser, op->at.version);
+    }
+}
+
 static tm_fault policy(void *context, tm_span user, const tm_op *op) {
     tm_world *world = context;
-    (void)user;
     if (!world->plan.policy) return TM_FAULT_NONE;
     for (uint32_t i = 0; i < op->field_count; i++) {
         tm_span value = op->fields[i].value;
         if (value.len > 0 && value.ptr[0] == '!') {
             tm_sim_strike(world, TM_SIM_REFUSED_BY_POLICY, NULL);
+            refusal_note(world, user, op);
             return TM_FAULT_POLICY;
         }
     }
@@ -171,7 +193,7 @@ static void boot_later(tm_world *world, uint64_t ms) {
 void tm_sim_server_boot(tm_world *world) {
     tm_sim_server *server = &world->server;
     const tm_sim_backend *backend = world->config->backend;
-    server->store = backend->open(backend->context);
+    server->store = backend->open(backend->context, world->now_ms);
     if (server->store == NULL) {
         tm_sim_tell(world, "server", "the store does not open");
         boot_later(world, 2000);
@@ -303,14 +325,19 @@ static bool store_dead(const tm_world *world) {
     return backend->dead != NULL && backend->dead(backend->context);
 }
 
+// After some of them nothing is written any more until a restart.
 static void disk_struck(tm_world *world) {
     const tm_sim_backend *backend = world->config->backend;
     uint64_t struck =
         backend->struck == NULL ? 0 : backend->struck(backend->context);
-    for (unsigned i = 0; struck != 0; i++, struck >>= 1) {
-        if ((struck & 1) != 0)
+    if (struck == 0) return;
+    for (unsigned i = 0; struck >> i != 0; i++) {
+        if ((struck >> i & 1) != 0)
             tm_sim_strike(world, (tm_sim_fault)(TM_SIM_DISK_EIO + i), NULL);
     }
+    tm_sim_at(world,
+              world->now_ms + 1000 + tm_sim_below(&world->server.random, 60000),
+              (tm_sim_event){.kind = TM_SIM_EVENT_STOP, .arg = world->server.life});
 }
 
 void tm_sim_server_after(tm_world *world) {
@@ -328,17 +355,25 @@ void tm_sim_server_after(tm_world *world) {
         tm_sim_server_die(world, true);
         return;
     }
-    if (server->keeper.doubt) {
-        server->keeper.doubt = false;
-        logs_compare(world);
-    }
+    if (server->keeper.doubt) logs_compare(world);
     timers_set(world);
+}
+
+// The store's clock goes on, and its background work with it.
+static void store_work(tm_world *world) {
+    const tm_sim_backend *backend = world->config->backend;
+    if (backend->tell == NULL) return;
+    backend->tell(backend->context, world->now_ms);
+    for (int i = 0; i < 3; i++) {
+        (void)tm_store_poll(world->server.store);
+    }
 }
 
 void tm_sim_server_tick(tm_world *world) {
     tm_sim_server *server = &world->server;
     if (server->service == NULL) return;
     server->tick_ms = TM_SIM_NEVER;
+    store_work(world);
     tm_service_tick(server->service, tm_sim_server_now(world));
     tm_sim_server_after(world);
 }
@@ -347,6 +382,7 @@ void tm_sim_server_store(tm_world *world) {
     tm_sim_server *server = &world->server;
     if (server->service == NULL) return;
     server->store_ms = TM_SIM_NEVER;
+    store_work(world);
     tm_service_tick(server->service, tm_sim_server_now(world));
     tm_sim_keeper_run(&server->keeper, world->now_ms);
     tm_sim_server_after(world);

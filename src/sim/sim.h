@@ -20,7 +20,7 @@
 typedef struct tm_sim_backend {
     void *context;
     // open - what is durable. NULL is answered when it does not open now (a fault).
-    tm_store *(*open)(void *context);
+    tm_store *(*open)(void *context, uint64_t now_ms);
     // close - the process ends; `crash`: without notice, by power cut or kill.
     void (*close)(void *context, tm_store *store, bool crash);
     bool (*backup)(void *context);  // of what is there now, also while it is open
@@ -33,6 +33,9 @@ typedef struct tm_sim_backend {
     // TM_SIM_DISK_EIO. May be NULL.
     uint64_t (*struck)(void *context);
     bool (*dead)(void *context); // a planned power cut has struck; NULL = never
+    void (*tell)(void *context,
+                 uint64_t now_ms); // virtual time; NULL = no interest
+    void (*free)(void *context);   // the host's, after the run
 } tm_sim_backend;
 
 typedef enum tm_sim_step_kind {

@@ -332,12 +332,9 @@ static void counter_reset(act *a) {
 static void open_tab(act *a) {
     uint32_t p = profile_of(a), account = account_of(a);
     tm_sim_profile *profile = &a->world->profiles[p];
-    uint64_t lack = below(a, 16);
-    if (a->world->plan.rate[TM_SIM_REQUEST_LOST] % 2 == 0)
-        lack = 9; // not in this seed
+    uint64_t lack = a->world->plan.missing ? below(a, 12) : 9;
     profile->no_disk = lack == 0;
     profile->no_local = lack == 1;
-    bool refused = profile->storage[account].refuses[TM_PLACE_LOCAL];
     if (profile->no_local) profile->storage[account].refuses[TM_PLACE_LOCAL] = true;
     if (profile->no_disk || profile->no_local) { // for all its pages, so they close
         for (size_t i = 0; i < TM_SIM_PAGES_MAX; i++) {
@@ -346,7 +343,6 @@ static void open_tab(act *a) {
         }
     }
     (void)tm_sim_page_open(a->world, p, account);
-    (void)refused;
 }
 
 // ---- who they are -------------------------------------------------------------------------
@@ -457,13 +453,29 @@ static void clock_change(act *a, tm_sim_clock *clock, tm_sim_fault jump) {
     }
 }
 
-static void suspended(act *a) {
-    tm_sim_profile *profile = &a->world->profiles[profile_of(a)];
-    uint64_t ms = 1000 + tm_sim_tail(&a->random, 60000, 28800000);
+static void sleeps(act *a, tm_sim_profile *profile, uint64_t ms) {
     if (profile->asleep_until_ms > a->world->now_ms) return;
     tm_sim_strike(a->world, TM_SIM_SUSPENDED, NULL);
     profile->asleep_until_ms = a->world->now_ms + ms;
     profile->clock.slept_ms += ms; // the monotonic clock stands still meanwhile
+}
+
+static void suspended(act *a) {
+    tm_sim_profile *profile = &a->world->profiles[profile_of(a)];
+    sleeps(a, profile, 1000 + tm_sim_tail(&a->random, 60000, 28800000));
+}
+
+// Nobody does anything until the next step; for long, and the devices sleep too.
+#define LONG_MS 600000u
+static void wait(act *a) {
+    tm_world *world = a->world;
+    if (world->steps_done >= world->step_count) return;
+    uint64_t next = world->steps[world->steps_done].at_ms;
+    if (next < world->now_ms + LONG_MS) return;
+    for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {
+        if (world->profiles[p].used)
+            sleeps(a, &world->profiles[p], next - world->now_ms - below(a, 30000));
+    }
 }
 
 // ---- the server ---------------------------------------------------------------------------
@@ -670,6 +682,8 @@ void tm_sim_step_do(tm_world *world, const tm_sim_step *step) {
         tm_sim_hostile(world, &a.random);
         break;
     case TM_SIM_STEP_WAIT:
+        wait(&a);
+        break;
     case TM_SIM_STEPS:
         break;
     }

@@ -187,6 +187,8 @@ tm_world *tm_sim_world_new(const tm_sim_config *config, tm_sim_result *result) {
     for (uint32_t a = 0; a < TM_SIM_ACCOUNTS; a++) {
         world->accounts[a].key = keys[a];
         world->accounts[a].history = tm_sim_history_new();
+        if (a == TM_SIM_HOSTILE_ACCOUNT)
+            tm_sim_history_lenient(world->accounts[a].history);
     }
     for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {
         tm_sim_profile *profile = &world->profiles[p];
