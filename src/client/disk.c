@@ -284,6 +284,9 @@ void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text) {
     tm_disk *disk = &e->disk;
     tm_piece *piece = NULL;
     if (disk->base_due) return; // it will have these too
+    if (disk->generation == e->generation && version <= disk->cursor) {
+        return; // another tab stored it, perhaps in one record with what is before it
+    }
     if (tm_buf_status(&e->read) == TM_OK) {
         piece = tm_alloc_get(e->alloc, sizeof *piece + text.len);
     }

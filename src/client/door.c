@@ -146,9 +146,9 @@ int32_t TM_DOOR(tm_door_adopt)(int32_t engine, uint64_t wall_ms, uint64_t mono_m
 }
 
 int32_t TM_DOOR(tm_door_start)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
-                               uint32_t fresh_len, uint32_t disk) {
+                               uint32_t fresh_len, uint32_t flags) {
     ENTER(engine);
-    return tm_engine_start(e, now(wall_ms, mono_ms), next(fresh_len), disk != 0);
+    return tm_engine_start(e, now(wall_ms, mono_ms), next(fresh_len), flags);
 }
 
 int32_t TM_DOOR(tm_door_reloaded)(int32_t engine, uint64_t wall_ms,

@@ -40,9 +40,9 @@ int32_t TM_DOOR(tm_door_load)(int32_t engine, uint32_t place, uint32_t key_len,
 // in: browserId.
 int32_t TM_DOOR(tm_door_adopt)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
                                uint32_t browser_len);
-// in: fresh browserId or nothing.
+// in: fresh browserId or nothing. flags: TM_START_DISK 1, TM_START_NO_LOCAL 2.
 int32_t TM_DOOR(tm_door_start)(int32_t engine, uint64_t wall_ms, uint64_t mono_ms,
-                               uint32_t fresh_len, uint32_t disk);
+                               uint32_t fresh_len, uint32_t flags);
 int32_t TM_DOOR(tm_door_reloaded)(int32_t engine, uint64_t wall_ms,
                                   uint64_t mono_ms);
 

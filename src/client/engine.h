@@ -80,16 +80,21 @@ TM_MUST_USE tm_status tm_engine_load(tm_engine *engine, tm_place place, tm_span 
                                      tm_span value);
 
 // tm_engine_adopt - the host holds the lock of this writer; its entries become ours.
-// Before start, or on a running page after loading its records.
+// Before start, or on a running page after loading its records. TM_E_AGAIN: the disk is
+// being loaded again (TM_EVENT_RELOAD), and what was loaded of the writer was passed over:
+// load and adopt it after tm_engine_reloaded.
 TM_MUST_USE tm_status tm_engine_adopt(tm_engine *engine, tm_now now,
                                       tm_span browser);
 
 // tm_engine_start - all is loaded and adopted: take up the work.
 //   fresh   browserId to use if none was adopted; empty = draw one. TM_EVENT_WRITER tells
-//   disk    whether there is a disk at all; false: local is all that is, and what was
-//           acked is forgotten at once
+//   flags   TM_START_DISK: there is a disk; else local is all that is, and what was acked
+//           is forgotten at once. TM_START_NO_LOCAL: local cannot be read now, though it
+//           may be there again for the next page. What it has of an adopted writer is not
+//           known then, nor which numbers are used: adopted ones take no edits
+enum { TM_START_DISK = 1, TM_START_NO_LOCAL = 2 };
 TM_MUST_USE tm_status tm_engine_start(tm_engine *engine, tm_now now, tm_span fresh,
-                                      bool disk);
+                                      uint32_t flags);
 
 // ---- Editing --------------------------------------------------------------------------
 

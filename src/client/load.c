@@ -509,17 +509,19 @@ static tm_status lackings_take(tm_engine *e) {
     return status;
 }
 
-// The first adopted that is not retired takes the edits.
-static tm_status editor_find(tm_engine *e, tm_span fresh) {
+// The first adopted that is not retired takes the edits, if an adopted one may.
+static tm_status editor_find(tm_engine *e, tm_span fresh, bool adopted) {
     tm_writer *best = NULL;
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         if (w->decided >= w->next_version) w->next_version = w->decided + 1;
-        if (w->adopted == 0 || w->retired) continue;
+        if (w->adopted == 0 || w->retired || !adopted) continue;
         if (best == NULL || w->adopted < best->adopted) best = w;
     }
     if (best == NULL) {
         uint8_t id[22];
-        if (!tm_browser_id_valid(fresh)) fresh = tm_engine_draw_id(e, id);
+        if (!adopted || !tm_browser_id_valid(fresh)) {
+            fresh = tm_engine_draw_id(e, id);
+        }
         best = tm_queue_writer(&e->queue, fresh);
         if (best == NULL) return TM_E_NOMEM;
         best->adopted = 1;
@@ -546,6 +548,7 @@ static void retired_sweep(tm_engine *e) {
 tm_status tm_engine_adopt(tm_engine *e, tm_now now, tm_span browser) {
     e->now = now;
     if (!tm_browser_id_valid(browser)) return TM_E_RANGE;
+    if (e->disk.reload) return TM_E_AGAIN;
     tm_writer *w = tm_queue_writer(&e->queue, browser);
     if (w == NULL) return TM_E_NOMEM;
     if (w->adopted == 0) w->adopted = ++e->loading.adopted;
@@ -559,12 +562,12 @@ tm_status tm_engine_adopt(tm_engine *e, tm_now now, tm_span browser) {
     return status;
 }
 
-tm_status tm_engine_start(tm_engine *e, tm_now now, tm_span fresh, bool disk) {
+tm_status tm_engine_start(tm_engine *e, tm_now now, tm_span fresh, uint32_t flags) {
     tm_list *rest;
     if (e->started) return TM_E_STATE;
     e->now = now;
-    e->disk.there = disk;
-    tm_status status = editor_find(e, fresh);
+    e->disk.there = (flags & TM_START_DISK) != 0;
+    tm_status status = editor_find(e, fresh, (flags & TM_START_NO_LOCAL) == 0);
     if (status != TM_OK) return status;
     tm_list_free(e->confirmed);
     e->confirmed = NULL;

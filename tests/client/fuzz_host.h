@@ -177,7 +177,8 @@ static inline void fuzz_start(fuzz_page *p) {
     fuzz_load(p, TM_PLACE_DISK, &p->disk);
     fuzz_adopt(p, &p->disk);
     fuzz_adopt(p, &p->local);
-    TM_ASSERT(tm_engine_start(p->engine, p->now, fuzz_text("b-a"), true) == TM_OK);
+    TM_ASSERT(tm_engine_start(p->engine, p->now, fuzz_text("b-a"), TM_START_DISK) ==
+              TM_OK);
     fuzz_pump(p);
 }
 

@@ -238,13 +238,15 @@ void page_start(page *p, storage *s, model *m, const char *name) {
         p->conn = i;
         break;
     }
-    load(p, TM_PLACE_LOCAL, &s->local);
+    if (!s->no_local) load(p, TM_PLACE_LOCAL, &s->local);
     load(p, TM_PLACE_DISK, &s->disk);
     adopt(p, &s->disk);
-    adopt(p, &s->local);
+    if (!s->no_local) adopt(p, &s->local);
     // Another page may have taken over who was called so.
     tm_span fresh = t_str(held(name) ? "" : name);
-    T_OK(tm_engine_start(p->engine, p->now, fresh, !s->no_disk));
+    uint32_t flags =
+        (s->no_disk ? 0 : TM_START_DISK) | (s->no_local ? TM_START_NO_LOCAL : 0);
+    T_OK(tm_engine_start(p->engine, p->now, fresh, flags));
     page_pump(p);
     if (p->manual && !p->offline) {
         tm_engine_channel(p->engine, p->now, TM_CHANNEL_POLL);
@@ -285,7 +287,7 @@ static void word_take(char *to, size_t size, tm_span from) {
 static void keep(page *p, const tm_event *event) {
     storage *s = p->storage;
     char *key = text_copy(event->key);
-    bool kept = !s->quota && !cut(s);
+    bool kept = !s->quota && !s->no_local && !cut(s);
     if (kept) put(&s->local, key, event->value);
     tm_engine_kept(p->engine, event->key, kept);
     free(key);
@@ -300,7 +302,7 @@ static void handle(page *p, const tm_event *event) {
         keep(p, event);
         break;
     case TM_EVENT_FORGET:
-        if (!cut(s)) storage_del(&s->local, key);
+        if (!cut(s) && !s->no_local) storage_del(&s->local, key);
         break;
     case TM_EVENT_COMMIT:
         T_TRUE(p->commit == NULL);
@@ -313,6 +315,7 @@ static void handle(page *p, const tm_event *event) {
         break;
     case TM_EVENT_RELOAD:
         p->reloads++;
+        T_EQ(tm_engine_adopt(p->engine, p->now, t_str("b-later")), TM_E_AGAIN);
         load(p, TM_PLACE_DISK, &s->disk);
         T_OK(tm_engine_reloaded(p->engine, p->now));
         break;

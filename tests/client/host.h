@@ -20,7 +20,7 @@ typedef struct place {
 // One profile of one browser: what stays when pages die.
 typedef struct storage {
     place local, disk;
-    bool quota, disk_fails, no_disk;
+    bool quota, disk_fails, no_disk, no_local;
     bool held;     // transactions wait until storage_release
     size_t calls;  // so far
     size_t cut_at; // from this call on nothing is stored any more; 0 = never

@@ -106,7 +106,8 @@ static tm_status start(const tm_engine_config *config, tm_engine **e) {
     if (status == TM_OK) status = load_all(*e, TM_PLACE_DISK, &w.sa.disk);
     if (status == TM_OK) status = adopt_all(*e, now, &w.sa.disk);
     if (status == TM_OK) status = adopt_all(*e, now, &w.sa.local);
-    if (status == TM_OK) status = tm_engine_start(*e, now, t_str("b-x"), true);
+    if (status == TM_OK)
+        status = tm_engine_start(*e, now, t_str("b-x"), TM_START_DISK);
     return status;
 }
 

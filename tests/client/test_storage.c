@@ -178,6 +178,65 @@ static void test_without_a_disk(void **state) {
     life_end();
 }
 
+// Local is there, cannot be read at one start, and is there again: what it alone has is
+// not lost to a number that was used meanwhile.
+static void test_local_is_missing_once(void **state) {
+    (void)state;
+    life_begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    life_edit(&w.a, ADD("x"), "i-x");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    w.sa.held = true; // killed before the disk has it
+    life_edit(&w.a, SET("x", "local"), "local");
+    page_stop(&w.a);
+    w.sa.held = false;
+    w.sa.no_local = true;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    T_TRUE(page_edit(&w.a, SET("x", "disk")) == TM_OK);
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    page_stop(&w.a);
+    w.sa.no_local = false;
+    life_restart();
+    life_expect_kept();
+    T_EQ(w.m.now.op_count, 3);
+    page_stop(&w.a);
+    life_end();
+}
+
+// Two tabs; one hears of what the other has stored already, in a record of its own. What it
+// stores next does not take that record's place.
+static void test_tails_of_two_tabs(void **state) {
+    (void)state;
+    life_begin();
+    page c = {.manual = true, .seed = 9};
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    page_start(&c, &w.sa, &w.m, "b-c");
+    life_edit(&w.b, ADD("x"), "i-x");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&w.a);
+    life_edit(&w.b, SET("x", "1"), "1");
+    page_push(&w.b, FAULT_NONE);
+    w.sa.held = true; // what a asks for now is refused later: c is ahead by then
+    page_pull(&w.a);
+    w.sa.held = false;
+    life_edit(&w.b, SET("x", "2"), "2");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&c); // one record, from 0 to the head
+    page_release(&w.a);
+    page_pull(&w.a); // that head's operation, which c has stored
+    life_edit(&w.b, SET("x", "3"), "3");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&w.a);
+    page_stop(&w.a);
+    page_stop(&c);
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    T_EQ(page_status(&w.a, "cursor"), 4);
+    page_stop(&w.a);
+    life_end();
+}
+
 // Two tabs of one browser; the server is restored, one of them hears of it first.
 static void test_a_newer_generation_is_loaded(void **state) {
     (void)state;
@@ -260,6 +319,8 @@ int main(void) {
         cmocka_unit_test(test_what_fails_is_tried_again),
         cmocka_unit_test(test_one_transaction_at_a_time),
         cmocka_unit_test(test_without_a_disk),
+        cmocka_unit_test(test_local_is_missing_once),
+        cmocka_unit_test(test_tails_of_two_tabs),
         cmocka_unit_test(test_a_newer_generation_is_loaded),
         cmocka_unit_test(test_tails_are_folded),
     };
