@@ -78,15 +78,15 @@ function checkName(name: string): void {
 const VALUE_MAX = 4096;
 const encoder = new TextEncoder();
 
-/** The data to write; what is `undefined` is left out. */
+/** What is `undefined` is left out. True: something is written. */
 export function checkData<F extends string>(
-  data: Data<F>,
+  data: Data<F> | undefined,
   fields: readonly F[] | undefined,
-): Data<string> {
-  const given = Object.entries<string | null | undefined>(data).filter(
-    ([, value]) => value !== undefined,
-  );
-  for (const [name, value] of given) {
+): boolean {
+  let some = false;
+  for (const [name, value] of Object.entries<string | null | undefined>(data ?? {})) {
+    if (value === undefined) continue;
+    some = true;
     if (fields && !fields.includes(name as F))
       fail("field", `no field ${quoted(name)}; this list has ${fields.join(", ")}`);
     checkName(name);
@@ -97,5 +97,5 @@ export function checkData<F extends string>(
     if (length > VALUE_MAX)
       fail("too-long", `${name} is too long: ${length} bytes, at most ${VALUE_MAX} fit`);
   }
-  return Object.fromEntries(given) as Data<string>;
+  return some;
 }

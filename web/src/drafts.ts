@@ -11,7 +11,7 @@
  * react.ts to React's.
  */
 import { browserClock, type Clock } from "./host.js";
-import { makeCell, type Readable } from "./readable.js";
+import { makeHub, type Readable } from "./readable.js";
 import type { Data, Id, List } from "./types.js";
 
 /** How long a pause in typing writes what is there, unless `pauseMs` says otherwise. */
@@ -59,7 +59,9 @@ export function makeDraft<F extends string>(
   const { pauseMs = PAUSE_MS, clock = browserClock, gone = () => {} } = options;
   const item = list.item(id);
   const current = (): string => item.snapshot()?.[field] ?? "";
-  const state = makeCell<DraftState>({ text: current(), problem: undefined });
+  const hub = makeHub();
+  let state: DraftState = { text: current(), problem: undefined };
+  let told = state;
   let focused = false;
   let composing = false;
   let from = ""; // what the field showed at focus, or what was written since
@@ -68,8 +70,12 @@ export function makeDraft<F extends string>(
   let unwatch: (() => void) | undefined;
 
   function show(text: string, problem?: string): void {
-    const old = state.snapshot();
-    if (text !== old.text || problem !== old.problem) state.put({ text, problem });
+    if (text !== state.text || problem !== state.problem) state = { text, problem };
+  }
+  function tell(): void {
+    const news = told !== state;
+    told = state;
+    if (news) hub.tell("");
   }
 
   /** Shows the current value, unless the field is the user's. */
@@ -78,7 +84,7 @@ export function makeDraft<F extends string>(
   }
   function followAndTell(): void {
     follow();
-    state.tell();
+    tell();
   }
 
   function wait(): void {
@@ -90,14 +96,14 @@ export function makeDraft<F extends string>(
   function write(): void {
     stopPause();
     if (!release) return;
-    const { text } = state.snapshot();
+    const { text } = state;
     if (text !== from) {
       try {
         if (list.update(id, { [field]: text } as Data<F>) === "gone") gone(text);
       } catch (error) {
         // Kept as a draft, shown, and closing stays unsafe: dropping it would lose it.
         show(text, (error as Error).message);
-        return state.tell();
+        return tell();
       }
       from = text;
     }
@@ -112,7 +118,7 @@ export function makeDraft<F extends string>(
 
   function snapshot(): DraftState {
     if (!unwatch) follow(); // nobody keeps it up to date
-    return state.snapshot();
+    return state;
   }
 
   function focus(): void {
@@ -122,8 +128,7 @@ export function makeDraft<F extends string>(
   }
 
   return {
-    snapshot,
-    subscribe: state.subscribe,
+    ...hub.readable("", snapshot),
     open() {
       unwatch ??= item.subscribe(followAndTell);
       followAndTell();
@@ -132,7 +137,7 @@ export function makeDraft<F extends string>(
         unwatch = undefined;
         focused = false;
         write();
-        if (release) gone(state.snapshot().text); // nobody is left to mend it
+        if (release) gone(state.text); // nobody is left to mend it
         end();
       };
     },
@@ -141,7 +146,7 @@ export function makeDraft<F extends string>(
       focus(); // some fields are filled without one: a script, a drop
       release ??= list.holdDraft(write);
       show(text);
-      state.tell();
+      tell();
       wait();
     },
     compositionStart() {

@@ -23,7 +23,7 @@ import {
 } from "./core.js";
 import { fail, STOPPED } from "./errors.js";
 import type { PageEvent } from "./host.js";
-import { makeCell, makeHub } from "./readable.js";
+import { makeHub } from "./readable.js";
 import { openSession, statusOf, type Session } from "./session.js";
 import type { Data, DeadLetter, Direction, Id, List, Options, Problem, Status } from "./types.js";
 import { makeView } from "./view.js";
@@ -66,9 +66,9 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   let closed = false;
   let stopped = false;
   let connection: Connection = "offline";
-  let engineStatus: EngineStatus | undefined; // as it was told last
+  let engineStatus = NOTHING; // as it was told last
   let statusStale = false;
-  let deadStale = false;
+  let dead = ""; // the dead letters as they were told last
   /** Open batches: what each has touched. */
   const batches: Set<Id>[] = [];
   const drafts = new Set<() => void>();
@@ -76,10 +76,12 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   const news: (() => void)[] = []; // said when the change that brought them is whole
   let persisted = false; // asked for persistent storage
 
-  const hub = makeHub(); // "superseded", "problem", and the receipts of an item by "/" and its id
+  /** "superseded", "problem", "status", "dead", and an item's receipts by "/" and its id. */
+  const hub = makeHub();
   const waiting: (() => void)[] = []; // in flush
-  const deadLetters = makeCell<readonly DeadLetter<F>[]>([]);
-  const status = makeCell({ receipts: new Map() } as unknown as Status); // changed() fills it
+  let deadLetters: readonly DeadLetter<F>[] = [];
+  let status = { receipts: new Map() } as unknown as Status; // changed() fills it
+  let [toldLetters, toldStatus] = [deadLetters, status];
 
   const ask = (call: (engine: Engine) => unknown): string | undefined =>
     session?.read((engine) => {
@@ -95,10 +97,14 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   // ---- Writing ------------------------------------------------------------------------
 
+  function alive(): void {
+    if (stopped) fail("stopped", STOPPED);
+  }
+
   /** The session that takes an edit; none while it is being replaced. */
   function usable(): Session | undefined {
     if (closed) fail("closed", "this list is closed; open it again");
-    if (stopped) fail("stopped", STOPPED);
+    alive();
     if (batches.length === 0) {
       comeBack();
       session?.look(); // may find that it must end
@@ -111,8 +117,8 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     if (!persisted) checked.persist().catch(() => {});
     persisted = true;
     const word = by.read((engine) => written[engine.written()]);
-    if (stopped) fail("stopped", STOPPED);
-    return word ?? "volatile";
+    alive();
+    return word!;
   }
 
   function write(edit: Edit): Written {
@@ -130,7 +136,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       const code = engine.edit(JSON.stringify(edit));
       return code === OK ? "" : code === GONE ? undefined : engine.text() || `refused (${code})`;
     });
-    if (stopped) fail("stopped", STOPPED);
+    alive();
     if (refused === undefined) return "gone";
     if (refused) fail("edit", refused);
     if (batches.length === 0) return writtenBy(by);
@@ -153,7 +159,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     try {
       const result = work() as unknown;
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function")
-        fail("batch", "a batch is written at once; do not pass it an async function");
+        fail("batch", "a batch takes no async function; write at once");
       keep = true;
     } finally {
       batches.pop()?.forEach(touch);
@@ -183,7 +189,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     session?.page(event);
     // It may never run again, or sleep while other pages take its writers over.
     if (event !== "leave" || !session || changing || stopped) return;
-    if (status.snapshot().volatile > 0) return;
+    if (status.volatile > 0) return;
     away = true;
     replace(async () => {});
   }
@@ -209,6 +215,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       })
       .then(() => {
         if (changing === work) changing = undefined;
+        changed();
       });
     changing = work;
     connection = "offline";
@@ -224,9 +231,6 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       show: ({ key }) => view.changed(key),
       status() {
         statusStale = true;
-      },
-      dead() {
-        statusStale = deadStale = true;
       },
       superseded({ instance: item, field, mine, winner }) {
         const lost = !item
@@ -258,13 +262,13 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     });
     session = made;
     view.reset();
-    statusStale = deadStale = true;
+    statusStale = true;
     settled();
     for (const edit of held.splice(0)) {
       try {
         write(edit);
       } catch (error) {
-        say("core", "held", `an edit made while the list was opened again was refused: ${error}`);
+        say("core", "held", `an edit made meanwhile was refused: ${error}`);
       }
     }
     changed();
@@ -282,24 +286,20 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     if (!session || batches.length > 0) return;
     if (statusStale) {
       statusStale = false;
-      const dead = engineStatus?.dead;
       engineStatus = session.read(statusOf) ?? engineStatus;
-      deadStale ||= dead !== engineStatus?.dead;
-      if (engineStatus?.volatile === 0) session.unkept.clear();
-    }
-    if (deadStale) {
-      deadStale = false;
-      const letters = JSON.parse(ask((engine) => engine.dead()) ?? "[]") as Parameters<typeof letterOf>[0][];
-      deadLetters.put(letters.map(letterOf<F>));
+      if (engineStatus.volatile === 0) session.unkept.clear();
+      const said = ask((engine) => engine.dead()) ?? dead;
+      if (said !== dead) deadLetters = (JSON.parse(said) as Dead[]).map(letterOf<F>);
+      dead = said;
     }
     changed();
-    if (stale && status.snapshot().volatile === 0) replace(begin);
+    if (stale && status.volatile === 0) replace(begin);
   }
 
   /** Shows the status as it is now, and tells of all that has changed. */
   function changed(): void {
-    const old = status.snapshot();
-    const { phase, pending, volatile, dead, receipts } = engineStatus ?? NOTHING;
+    const old = status;
+    const { phase, pending, volatile, receipts } = engineStatus;
     const waits = held.length;
     const said = new Map(Object.entries(receipts));
     const moved = [...said.keys(), ...old.receipts.keys()].filter(
@@ -310,22 +310,24 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       connection: stopped ? "offline" : connection,
       pending: pending + waits,
       volatile: volatile + waits,
-      deadLetters: dead,
+      deadLetters: deadLetters.length,
       drafts: drafts.size,
       receipts: moved.length > 0 ? said : old.receipts,
       storage: session?.storage() ?? old.storage,
       safeToClose: volatile + waits + drafts.size === 0,
     };
     if ((Object.keys(next) as (keyof Status)[]).some((name) => next[name] !== old[name]))
-      status.put(next);
+      status = next;
     if (checked.warnBeforeClose && next.safeToClose !== old.safeToClose)
       page.warn(!next.safeToClose);
     if (batches.length > 0) return;
 
+    const names = moved.map((id) => `/${id}`);
+    if (toldStatus !== status) names.push("status");
+    if (toldLetters !== deadLetters) names.push("dead");
+    [toldLetters, toldStatus] = [deadLetters, status];
     view.tell();
-    status.tell();
-    moved.forEach((id) => hub.tell(`/${id}`));
-    deadLetters.tell();
+    names.forEach((name) => hub.tell(name));
     for (const tell of [...news.splice(0), ...waiting.splice(0)]) tell();
   }
 
@@ -336,22 +338,18 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     items: view.items,
     ids: view.ids,
     sort: view.sort,
-    status,
-    deadLetters,
+    status: hub.readable("status", () => status),
+    deadLetters: hub.readable("dead", () => deadLetters),
     item: view.item,
-    receipt: (id) => ({
-      snapshot: () => status.snapshot().receipts.get(id),
-      subscribe: (listener) => hub.on(`/${id}`, listener),
-    }),
+    receipt: (id) => hub.readable(`/${id}`, () => status.receipts.get(id)),
     add(imageId, data) {
       const id = newId();
-      const more = data && { data: checkData(data, fields) };
-      return { id, written: write({ type: "ADD", instanceId: id, imageId, ...more }) };
+      checkData(data, fields);
+      return { id, written: write({ type: "ADD", instanceId: id, imageId, data: { ...data } }) };
     },
     update(id, data) {
-      const given = checkData(data, fields);
-      if (Object.keys(given).length === 0) fail("empty", "update needs at least one field");
-      return write({ type: "UPDATE_METADATA", instanceId: id, data: given });
+      if (!checkData(data, fields)) fail("empty", "update needs at least one field");
+      return write({ type: "UPDATE_METADATA", instanceId: id, data: { ...data } });
     },
     remove: (id) => write({ type: "DELETE", instanceId: id }),
     setSort(sort) {
@@ -378,7 +376,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     },
     async flush() {
       session?.ask();
-      while (status.snapshot().pending > 0) {
+      while (status.pending > 0) {
         if (closed || stopped) fail("flush", "closed before the server held all; the rest is stored");
         await new Promise<void>((resolve) => waiting.push(resolve));
       }
@@ -403,18 +401,15 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   return list;
 }
 
-const NOTHING: Omit<EngineStatus, "browserId"> = {
+const NOTHING: Pick<EngineStatus, "phase" | "pending" | "volatile" | "receipts"> = {
   phase: "offline",
   pending: 0,
   volatile: 0,
-  dead: 0,
   receipts: {},
 };
 
-function letterOf<F extends string>(dead: {
-  operation: Record<string, unknown>;
-  code: string;
-}): DeadLetter<F> {
+type Dead = { readonly operation: Record<string, unknown>; readonly code: string };
+function letterOf<F extends string>(dead: Dead): DeadLetter<F> {
   const { id, type, instanceId: item, imageId, data, sort } = dead.operation;
   const letter = JSON.stringify({ id, type, code: dead.code, item, imageId, data, sort });
   return JSON.parse(letter) as DeadLetter<F>; // without what it does not have

@@ -15,20 +15,23 @@ export type Hub = {
   on(name: string, listener: (told: never) => void): () => void;
   /** One listener that throws does not keep the others from being told. */
   tell(name: string, told?: unknown): void;
+  /** What `snapshot` gives, and `name` tells of. */
+  readable<T>(name: string, snapshot: () => T): Readable<T>;
 };
 
 export function makeHub(): Hub {
   const all = new Map<string, Set<(told: never) => void>>();
+  function on(name: string, listener: (told: never) => void): () => void {
+    const those = all.get(name) ?? new Set();
+    const own = (told: never): void => listener(told); // the same function may listen twice
+    all.set(name, those.add(own));
+    return () => {
+      if (those.delete(own) && those.size === 0) all.delete(name);
+    };
+  }
   return {
     heard: () => all.size,
-    on(name, listener) {
-      const own = (told: never): void => listener(told); // the same function may listen twice
-      all.set(name, (all.get(name) ?? new Set()).add(own));
-      return () => {
-        const those = all.get(name);
-        if (those?.delete(own) && those.size === 0) all.delete(name);
-      };
-    },
+    on,
     tell(name, told) {
       for (const listener of [...(all.get(name) ?? [])]) {
         try {
@@ -41,25 +44,6 @@ export function makeHub(): Hub {
         }
       }
     },
-  };
-}
-
-/** A value that tells when it was replaced; `tell` is called when a change is whole. */
-export type Cell<T> = Readable<T> & { put(value: T): void; tell(): void };
-
-export function makeCell<T>(value: T): Cell<T> {
-  const hub = makeHub();
-  let told = value;
-  return {
-    snapshot: () => value,
-    subscribe: (changed) => hub.on("", changed),
-    put(next) {
-      value = next;
-    },
-    tell() {
-      if (told === value) return;
-      told = value;
-      hub.tell("");
-    },
+    readable: (name, snapshot) => ({ snapshot, subscribe: (changed) => on(name, changed) }),
   };
 }

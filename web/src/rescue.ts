@@ -108,7 +108,7 @@ function parsed(text: string): Record<string, unknown> | undefined {
 }
 
 function inside(list: List<never>): Inside {
-  return insides.get(list) ?? fail("rescue-list", "this is no list of openList");
+  return insides.get(list) ?? fail("rescue-format", "give the list that openList made");
 }
 
 /**

@@ -14,7 +14,6 @@ import {
   LOCAL,
   outcomes,
   takeEvents,
-  takeSend,
   type Connection,
   type Engine,
   type EngineStatus,
@@ -32,7 +31,7 @@ import { LEASES, type Held } from "./writers.js";
 /** What the list is told. */
 export type SessionHost = Pick<
   EventTable,
-  "show" | "status" | "superseded" | "dead"
+  "show" | "status" | "superseded"
 > & {
   connection(connection: Connection): void;
   say(kind: Problem["kind"], code: string, detail: string): void;
@@ -62,6 +61,7 @@ export interface Session {
   storage(): Status["storage"];
 }
 
+const NOT_THEIRS = "the token is another user's: open the list of that one";
 const WRITER = "writer/";
 /** An entry is kept blindly, but for whose it is: its first member. */
 const OWNER = /^(?:writer|lacking)\/(.+)$|^\{"writer":"([A-Za-z0-9._~-]{1,64})"/;
@@ -103,7 +103,6 @@ export async function openSession(
   };
 
   const free = (): void => {
-    if (disk) disk.onlost = undefined;
     disk?.close();
     writers.forEach((lock) => lock?.release());
   };
@@ -158,7 +157,7 @@ export async function openSession(
     takeEvents(engine, table);
     if (!sending) {
       sending = true; // once a turn: a loop of edits goes out together
-      queueMicrotask(() => sending && pump());
+      queueMicrotask(pump);
     }
     stopTimer();
     const due = deadlineOf(engine);
@@ -184,25 +183,22 @@ export async function openSession(
     status: host.status,
     receipt: host.status,
     superseded: host.superseded,
-    dead: host.dead,
+    dead: host.status,
     authorize: () => transport.authorize(),
     damage: ({ key, value }) =>
       host.say("damage", "damage", `the stored record ${key} is passed over: ${value}`),
     diverged: ({ value }) => host.say("diverged", "diverged", value),
     problem({ key, value }) {
       if (key === "silent") transport.wake(true);
-      else host.say("server", key || value, value || key);
+      else host.say("server", key || value, key === "user" ? NOT_THEIRS : value || key);
     },
   };
 
   const transport = makeTransport(
     { ...options, random: () => (random(1)[0] ?? 0) / 256 },
     {
-      channel: (channel) => run((e) => e.channel(channels.indexOf(channel))),
-      take: () => read(takeSend),
-      answer: (ref, http, body) => run((e) => e.answer(ref, http, body)),
-      feed: (frame) => run((e) => e.feed(frame)),
-      authorized: () => run((e) => e.authorized()),
+      run,
+      read,
       connection: host.connection,
       problem: (code, detail) => host.say("connection", code, detail),
     },
@@ -240,16 +236,14 @@ export async function openSession(
   }
 
   async function commit(ticket: number, transaction: Transaction): Promise<void> {
-    const { outcome, cursor } = await (async () => disk!.commit(transaction))().catch(
-      (error: unknown) => {
-        if (disk && !over) {
-          place("disk", "refuses");
-          host.say("storage", "disk", `IndexedDB refuses (${error}): free some space`);
-        }
-        return { outcome: "failed", cursor: 0 } as const;
-      },
-    );
-    if (outcome !== "failed") place("disk", "ok");
+    let [outcome, cursor] = ["failed", 0];
+    try {
+      if (disk) ({ outcome, cursor } = await disk.commit(transaction));
+      if (disk) place("disk", "ok");
+    } catch (error) {
+      place("disk", "refuses");
+      if (!over) host.say("storage", "disk", `IndexedDB refuses (${error}): free some space`);
+    }
     committing = undefined;
     run((e) => e.committed(BigInt(ticket), outcomes.indexOf(outcome), BigInt(cursor)));
   }
@@ -292,7 +286,7 @@ export async function openSession(
 
   function stale(code: string, detail: string): void {
     if (over) return;
-    host.say("storage", code, `${detail}; the list begins again from what is stored`);
+    host.say("storage", code, `${detail}; the list begins again`);
     host.stale();
   }
 
@@ -304,7 +298,7 @@ export async function openSession(
     const taken = await locks.take(writer);
     if (over) taken?.release();
     else if (taken) writers.set(writer, taken);
-    else stale("writer", "another page took a new writer");
+    else stale("writer", "another page took over");
   }
 
   async function adopt(writer: string): Promise<void> {
@@ -344,7 +338,7 @@ export async function openSession(
     writers.get(fresh)?.release(); // an adopted one takes the edits
     writers.delete(fresh);
   }
-  if (disk) disk.onlost = () => stale("lost", "this browser's storage was closed or cleared");
+  if (disk) disk.onlost = () => stale("lost", "storage was closed or cleared");
   unwatch = local?.watch?.(changed);
   run((e) => e.visible(page.visible()));
   writers.forEach((lock, writer) => lock ?? adopt(writer));
@@ -361,7 +355,7 @@ export async function openSession(
     read,
     look() {
       if ([...writers.values()].some((lock) => lock?.held() === false))
-        stale("writer", "another page took over while this one slept");
+        stale("writer", "another page took over");
     },
     adopt,
     ask: () => void ask(ASK_PUSH | ASK_PULL),

@@ -4,7 +4,7 @@
  * again by itself. What to send and when to try it again is the engine's to say; this file
  * owns the line: opening it, letting go of it, and the token.
  */
-import { PULL, SAVE, type Connection, type Send } from "./core.js";
+import { channels, PULL, SAVE, takeSend, type Connection, type Engine, type Send } from "./core.js";
 import type { Clock, Page } from "./host.js";
 
 /** The part of a WebSocket that is used. */
@@ -39,13 +39,11 @@ export type TransportOptions = {
   readonly random: () => number;
 };
 
-/** The engine, as the transport sees it. */
+/** The session, as the transport sees it. */
 export interface TransportHost {
-  channel(channel: Connection): void;
-  take(): Send | undefined;
-  answer(ref: bigint, http: number, body: Uint8Array): void;
-  feed(frame: string): void;
-  authorized(): void;
+  /** Calls the engine, with or without what follows from it; undefined when it is over. */
+  run(call: (engine: Engine) => unknown): unknown;
+  read<T>(call: (engine: Engine) => T): T | undefined;
   connection(connection: Connection): void;
   problem(code: string, detail: string): void;
 }
@@ -86,6 +84,7 @@ const EXPIRED = 4401;
 const decoder = new TextDecoder();
 
 export function makeTransport(options: TransportOptions, host: TransportHost): Transport {
+  const { run, read, problem } = host;
   const { url, token, socket: open, fetch, clock, page, random } = options;
   const operations = `${url}/v1/lists/${options.list}/operations`;
   let stopped = true;
@@ -126,7 +125,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     channel = next;
     if (next === "push" || next === "offline") answering = false;
     tell();
-    host.channel(next);
+    run((engine) => engine.channel(channels.indexOf(next)));
     if (next === "poll") climb(UPGRADE_MS, () => enter("longpoll"));
   }
 
@@ -143,7 +142,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
       const asked = (bearer = (async () => (typeof token === "function" ? token() : token))());
       asked.catch((error: unknown) => {
         if (bearer === asked) bearer = undefined;
-        host.problem("no-token", `\`token\` failed: ${error}; it is asked again`);
+        problem("no-token", `\`token\` failed: ${error}; it is asked again`);
       });
     }
     return bearer;
@@ -154,61 +153,55 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
   function connect(): void {
     if (stopped || socket || !open) return;
     const mine = ++attempt;
-    const current = (): boolean => mine === attempt && !stopped;
-    const failIfCurrent = (): void => {
-      if (current()) failed();
-    };
-    retry(OPEN_MS, failIfCurrent);
-    if (channel === "offline" && page.online())
-      patience(PATIENCE_MS, () => current() && enter("longpoll"));
-    ask().then((word) => {
-      if (!current()) return;
-      const protocols = word ? ["tidemark.v1", `bearer.${word}`] : ["tidemark.v1"];
-      try {
-        listen(open(`${url.replace(/^http/, "ws")}/v1/ws`, protocols), current);
-      } catch (error) {
-        // A token that no subprotocol can carry, or a page that may not connect there.
-        host.problem("socket", `the WebSocket does not open: ${error}; going on without`);
-        failed();
-      }
-    }, failIfCurrent);
+    retry(OPEN_MS, failed);
+    if (channel === "offline" && page.online()) patience(PATIENCE_MS, () => enter("longpoll"));
+    ask().then(
+      (word) => {
+        if (mine !== attempt) return;
+        try {
+          const protocols = ["tidemark.v1", ...(word ? [`bearer.${word}`] : [])];
+          listen(open(`${url.replace(/^http/, "ws")}/v1/ws`, protocols));
+        } catch (error) {
+          // A token that no subprotocol can carry, or a page that may not connect there.
+          problem("socket", `the WebSocket does not open: ${error}; going on without`);
+          failed();
+        }
+      },
+      () => mine === attempt && failed(),
+    );
   }
 
-  function listen(made: Socket, current: () => boolean): void {
+  /** Until `drop` takes its handlers away. */
+  function listen(made: Socket): void {
     socket = made;
     made.onopen = () => {
-      if (!current()) return made.close();
       retry();
       opened = true;
       enter("push");
     };
     made.onmessage = (event: { data: unknown }) => {
-      if (!current()) return;
       if (typeof event.data !== "string") return made.close(1003);
       failures = refusals = 0;
-      host.feed(event.data);
+      const { data } = event;
+      run((engine) => engine.feed(data));
     };
     made.onclose = (event: { code?: number }) => {
-      if (!current()) return;
       if (event.code === EXPIRED) bearer = undefined;
-      const had = opened;
-      drop();
-      if (!had || failures > 0) return failed();
-      // It had worked: a server that restarts, a network that changed. All its clients come
-      // back at once, so not all in the same moment, and not twice, by requests too.
-      failures++;
-      enter("offline");
-      reconnect(backoff(0));
+      failed();
     };
   }
 
   /** No WebSocket this time: go on without, and try again later. */
   function failed(): void {
+    // Where it had worked: a server that restarts, a network that changed. All its clients
+    // come back at once, so not all in the same moment, and not twice, by requests too.
+    const worked = opened && failures === 0;
     drop();
     failures++;
-    if (channel === "offline") enter("longpoll");
+    if (worked) enter("offline");
+    else if (channel === "offline" || channel === "push") enter("longpoll");
     const rare = answering && failures > 3;
-    reconnect(rare ? UPGRADE_MS * (0.5 + random()) : backoff(failures));
+    reconnect(rare ? UPGRADE_MS * (0.5 + random()) : backoff(worked ? 0 : failures));
   }
 
   function reconnect(ms: number): void {
@@ -277,7 +270,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     late();
     if (!requests.delete(controller)) return; // the channel changed: the engine knows it as lost
     judge(kind, status, clock.mono() - began);
-    host.answer(ref, status, body);
+    run((engine) => engine.answer(ref, status, body));
   }
 
   /** What an answer says about the line. */
@@ -297,14 +290,12 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
   }
 
   function authorize(): void {
+    if (stopped) return;
     bearer = undefined;
     const again = typeof token === "function" && refusals === 0;
-    if (!again) host.problem("token", "the server refused the token: sign in, or give a fresh one");
+    if (!again) problem("token", "the server refused the token: sign in again");
     authorizing(again ? 0 : backoff(refusals + 4), () => {
-      ask().then(
-        () => stopped || host.authorized(),
-        () => stopped || authorize(),
-      );
+      ask().then(() => run((engine) => engine.authorized()), authorize);
     });
     refusals++;
   }
@@ -335,7 +326,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     lose,
     pump() {
       if (stopped) return;
-      for (let send = host.take(); send; send = host.take()) {
+      for (let send = read(takeSend); send; send = read(takeSend)) {
         if (channel !== "push") void request(send);
         else if (opened) socket?.send(decoder.decode(send.bytes)); // else the engine hears next
       }

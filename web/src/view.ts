@@ -36,8 +36,8 @@ export type View<F extends string> = {
 /** While nobody can be asked, what was shown last is shown. */
 export function makeView<F extends string>(source: Source): View<F> {
   const entries = new Map<Id, Entry<F>>();
-  let ids: readonly Id[] = Object.freeze([]);
-  let items: readonly Item<F>[] = Object.freeze([]);
+  let ids: readonly Id[] = [];
+  let items: readonly Item<F>[] = [];
   let sort: Direction = "asc";
   /** What is to be asked again, ... */
   const stale = new Set<Id>();
@@ -79,7 +79,7 @@ export function makeView<F extends string>(source: Source): View<F> {
     turned ||= next !== sort;
     sort = next;
     const same = order.length === ids.length && order.every((id, i) => id === ids[i]);
-    if (!same) ids = Object.freeze(order);
+    if (!same) ids = order;
     moved ||= !same;
     itemsStale ||= !same;
     ids.forEach((id) => entries.has(id) || update(id));

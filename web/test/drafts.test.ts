@@ -3,26 +3,29 @@
 import { beforeEach, expect, test } from "vitest";
 import { bindDraft, makeDraft, PAUSE_MS } from "../src/drafts.js";
 import type { Written } from "../src/core.js";
-import { makeCell, type Cell } from "../src/readable.js";
+import { makeHub, type Readable } from "../src/readable.js";
 import type { Item, List } from "../src/types.js";
 import { FakeClock } from "./fakes.js";
 
 type Field = "description";
 let clock: FakeClock;
-let value: Cell<Item<Field> | undefined>;
+let value: Readable<Item<Field> | undefined>;
+let item: Item<Field> | undefined;
+let hub: ReturnType<typeof makeHub>;
 let writes: string[];
 let held: Set<() => void>;
 let list: List<Field>;
 
 /** The value changes, here or elsewhere. */
 function set(description: string | undefined): void {
-  value.put(description === undefined ? undefined : { id: "i", imageId: "p", description });
-  value.tell();
+  item = description === undefined ? undefined : { id: "i", imageId: "p", description };
+  hub.tell("");
 }
 
 beforeEach(() => {
   clock = new FakeClock();
-  value = makeCell<Item<Field> | undefined>(undefined);
+  hub = makeHub();
+  value = hub.readable("", () => item);
   [writes, held] = [[], new Set()];
   set("");
   list = {

@@ -410,6 +410,12 @@ export class FakeServer {
     return this.#sockets.size;
   }
 
+  /** Tells every socket that the state's digest is this. */
+  digest(digest: string): void {
+    for (const socket of this.#sockets)
+      socket.tell({ type: "DIGEST", version: this.head, format: 1, digest });
+  }
+
   forget(socket: FakeSocket): void {
     this.#sockets.delete(socket);
   }
@@ -472,6 +478,10 @@ class FakeSocket implements Socket {
       ...this.server.place(),
       operations: this.server.after(from),
     });
+  }
+
+  tell(frame: Record<string, unknown>): void {
+    this.#tell({ list: this.#list, ...frame });
   }
 
   #tell(frame: Record<string, unknown>): void {

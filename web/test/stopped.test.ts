@@ -12,7 +12,11 @@ const instantiate = WebAssembly.instantiate;
 beforeEach(() => {
   trap = undefined;
   calls = [];
-  vi.spyOn(WebAssembly, "instantiate").mockImplementation((async (module: WebAssembly.Module) => {
+  vi.spyOn(WebAssembly, "instantiate").mockImplementation((async (
+    module: WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+  ) => {
+    if (imports) return instantiate(module, imports); // not the core
     const { exports } = await instantiate(module);
     const door = Object.entries(exports).map(([name, value]) => {
       if (typeof value !== "function") return [name, value];

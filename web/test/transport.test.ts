@@ -1,6 +1,6 @@
 /** The line: how it is opened, lost, noticed as dead, and climbed again. */
 import { beforeEach, expect, test } from "vitest";
-import { PULL, SAVE, type Connection, type Send } from "../src/core.js";
+import { channels as words, PULL, SAVE, type Connection, type Engine, type Send } from "../src/core.js";
 import { makeTransport, type Transport, type TransportOptions } from "../src/transport.js";
 import { FakeBrowser, FakeClock, FakePage, FakeServer, Tab, settle } from "./fakes.js";
 
@@ -43,6 +43,39 @@ const subscribe: Send = {
 function open(more: Partial<TransportOptions> = {}): Transport {
   let out = false;
   let said: string | undefined;
+  const next = (): Send | undefined => {
+    const channel = channels.at(-1);
+    if (channel === "push" && said === undefined) {
+      said = channel;
+      return subscribe;
+    }
+    if (toSend.length > 0) return toSend.shift();
+    if (channel !== "longpoll" || out) return undefined;
+    out = true;
+    return pull();
+  };
+  let taken: Send | undefined;
+  const engine = {
+    channel(number: number) {
+      channels.push(words[number]!);
+      out = false;
+      said = undefined;
+      queueMicrotask(() => made.pump());
+    },
+    take: () => (taken = next())?.kind ?? 0,
+    bytes: () => taken!.bytes,
+    ref: () => taken!.ref,
+    timeout: () => taken!.timeout,
+    answer(_ref: bigint, http: number) {
+      answers.push(http);
+      clock.after(http === 200 ? 0 : 1000, () => {
+        out = false;
+        made.pump();
+      });
+    },
+    feed: (frame: string) => frames.push((JSON.parse(frame) as { type: string }).type),
+    authorized: () => authorized++,
+  } as unknown as Engine;
   const made: Transport = makeTransport(
     {
       url: "http://server.example",
@@ -55,32 +88,8 @@ function open(more: Partial<TransportOptions> = {}): Transport {
       ...more,
     },
     {
-      channel: (channel) => {
-        channels.push(channel);
-        out = false;
-        said = undefined;
-        queueMicrotask(() => made.pump());
-      },
-      take: () => {
-        const channel = channels.at(-1);
-        if (channel === "push" && said === undefined) {
-          said = channel;
-          return subscribe;
-        }
-        if (toSend.length > 0) return toSend.shift();
-        if (channel !== "longpoll" || out) return undefined;
-        out = true;
-        return pull();
-      },
-      answer: (_ref, http) => {
-        answers.push(http);
-        clock.after(http === 200 ? 0 : 1000, () => {
-          out = false;
-          made.pump();
-        });
-      },
-      feed: (frame) => frames.push((JSON.parse(frame) as { type: string }).type),
-      authorized: () => authorized++,
+      run: (call) => call(engine),
+      read: (call) => call(engine),
       connection: (connection) => {
         if (connections.at(-1) !== connection) connections.push(connection);
       },
@@ -174,6 +183,17 @@ test("a socket that closes comes back within a second, all clients not at once",
     client.stop();
   }
   expect(waits.size).toBe(4);
+});
+
+test("a WebSocket that opens and closes without a word: requests", async () => {
+  open();
+  await clock.advance(100);
+  server.silent = true; // it opens, and says nothing
+  for (let i = 0; i < 5; i++) {
+    server.stop();
+    await clock.advance(20_000);
+  }
+  expect(channels).toContain("longpoll");
 });
 
 test("a server that is away: requests and sockets thin out, then it is found again", async () => {
@@ -271,7 +291,7 @@ test("401: a function is asked for another token, once at once, then ever more r
   transport!.authorize();
   await clock.advance(1000);
   expect([asked, authorized]).toEqual([2, 1]);
-  expect(problems).toEqual(["token: the server refused the token: sign in, or give a fresh one"]);
+  expect(problems).toEqual(["token: the server refused the token: sign in again"]);
   await clock.advance(60_000);
   expect([asked, authorized]).toEqual([3, 2]);
 });
