@@ -28,11 +28,14 @@ const tm_sqlite_tuning tm_sqlite_tuning_default = {
     .wal_pages_max = 8192, // 32 MiB
 };
 
-uint64_t tm_sqlite_now(tm_sqlite *s) {
-    if (s->clock != NULL) return tm_stepped_now(s);
+uint64_t tm_clock_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t tm_sqlite_now(tm_sqlite *s) {
+    return s->clock != NULL ? tm_stepped_now(s) : tm_clock_us();
 }
 
 // A simulated list is small and its days are short: what in life comes after megabytes

@@ -430,7 +430,9 @@ struct tm_sqlite {
     tm_store_ops ops;
 };
 
-// tm_sqlite_now - monotonic, in microseconds; where the store goes by steps, the caller's
+uint64_t tm_clock_us(void); // monotonic
+
+// tm_sqlite_now - the same; where the store goes by steps, the caller's
 // clock, and each look at it takes a little.
 uint64_t tm_sqlite_now(tm_sqlite *s);
 
