@@ -148,6 +148,19 @@ async function configure(directory) {
   if (code !== 0) throw new Error(`cmake: ${out}${err}`);
 }
 
+// Without a fault everything must pass, or every fault would look found.
+async function whole(directory, simulates) {
+  plant(undefined, join(directory, "src"));
+  const program = join(directory, "tidemark");
+  const built = await command("ninja", ["-C", directory, "tidemark"]);
+  if (built.code !== 0) throw new Error(built.out.slice(-2000));
+  const checked = await command(program, ["check", ...golden, ...cases]);
+  if (checked.code !== 0) throw new Error(`without a fault: case ${failed(checked)}`);
+  if (!simulates) return;
+  const run = await command(program, ["simulate", "--seeds", String(seeds)]);
+  if (run.code !== 0) throw new Error(`without a fault: simulate: ${failed(run)}`);
+}
+
 async function runAll(wanted) {
   const rest = (wanted.length > 0 ? wanted : names()).map(mutant);
   const still = join(root, "build/mutants/src"); // they may be edited meanwhile
@@ -159,12 +172,7 @@ async function runAll(wanted) {
   const count = rest.length;
   const lane = async (directory) => {
     await configure(directory);
-    // Without a fault everything must pass, or every mutant would look killed.
-    plant(undefined, join(directory, "src"));
-    const built = await command("ninja", ["-C", directory, "tidemark"]);
-    if (built.code !== 0) throw new Error(built.out.slice(-2000));
-    const whole = await command(join(directory, "tidemark"), ["check", ...golden, ...cases]);
-    if (whole.code !== 0) throw new Error(`without a fault: ${failed(whole)}`);
+    await whole(directory, directory.endsWith("0"));
     for (let one; (one = rest.shift()); ) {
       const started = Date.now();
       const dead = await kill(one, directory);
