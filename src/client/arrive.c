@@ -251,7 +251,9 @@ static void decided(tm_engine *e, tm_own *own) {
     if (!queued) return;
     writer->fresh = false;
     writer->kept.dirty = writer->kept.keep = true;
-    if (own->op.at.version > writer->decided) writer->decided = own->op.at.version;
+    // The log may have brought this one before the answer that had all of them.
+    const tm_own *first = writer->line.first;
+    writer->decided = (first ? first->op.at.version : writer->next_version) - 1;
 }
 
 // What was accepted as `seq` is not there: the server lost it and went on without. It is
@@ -292,9 +294,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
         return status;
     }
     bool queued = own->fate == TM_FATE_PENDING;
-    if (own->writer != name) own->op.at.version = 0; // decides nothing of this name
     decided(e, own);
-    own->op.at.version = at->version;
     own->op.seq = seq;
     tm_queue_accept(&e->queue, own);
     if (own->entry == NULL) {
@@ -332,6 +332,7 @@ static tm_status ack_take(tm_engine *e, const ack *one) {
         return accepted(e, own, one->seq, &at, known ? &own->op : NULL);
     }
     own->op.at.time = at.time;
+    own->seq_said = one->seq;
     tm_queue_wait(&e->queue, own, true);
     tm_view_touch(e, own->op.instance_id);
     if (!e->manual) e->sync.pull = true;
@@ -515,13 +516,32 @@ tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh, uint64_t version,
     return TM_OK;
 }
 
+// No pull will bring what waits for one any more. As accepted it is settled like all that
+// is; in C it is offered if the snapshot turns out to lack it.
+static tm_status waiting_accept(tm_engine *e) {
+    tm_status status = tm_queue_accept_reserve(&e->queue, e->queue.ids.count);
+    for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+        for (tm_own *own = w->line.first; own != NULL && status == TM_OK;) {
+            tm_own *next = own->link[TM_LINE_QUEUE].next;
+            tm_stamp at = own->op.at;
+            if (own->waits) {
+                status = accepted(e, own, own->seq_said, &at, &own->op);
+            }
+            own = next;
+        }
+    }
+    return status;
+}
+
 static tm_status snapshot_take(tm_engine *e, answer *a, uint64_t acked) {
     tm_list *fresh = a->fresh;
+    tm_status status = waiting_accept(e);
+    if (status != TM_OK) return status; // whoever has `a` frees it
     a->fresh = NULL;
     // The request said a seq that the server has not: nothing we hold as accepted can be
     // relied on.
     uint64_t settled = acked > a->version ? TM_INT_MAX : a->version;
-    tm_status status = tm_arrive_replace(e, fresh, a->version, a->mark, settled);
+    status = tm_arrive_replace(e, fresh, a->version, a->mark, settled);
     if (status != TM_OK) return status;
     if (a->fresh_time > e->seen_time) e->seen_time = a->fresh_time;
     e->sync.force = false;

@@ -91,7 +91,8 @@ TM_MUST_USE tm_status tm_engine_adopt(tm_engine *engine, tm_now now,
 //   flags   TM_START_DISK: there is a disk; else local is all that is, and what was acked
 //           is forgotten at once. TM_START_NO_LOCAL: local cannot be read now, though it
 //           may be there again for the next page. What it has of an adopted writer is not
-//           known then, nor which numbers are used: adopted ones take no edits
+//           known then, nor which numbers are used: adopted ones take no edits. (So it
+//           is with writers that were used with a disk, where there is none now.)
 enum { TM_START_DISK = 1, TM_START_NO_LOCAL = 2 };
 TM_MUST_USE tm_status tm_engine_start(tm_engine *engine, tm_now now, tm_span fresh,
                                       uint32_t flags);

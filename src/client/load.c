@@ -146,6 +146,7 @@ static tm_status writer_load(tm_engine *e, tm_place place, tm_span browser,
     if (next > w->next_version) w->next_version = next;
     if (decided > w->decided) w->decided = decided;
     if (tm_doc_number(doc, TM_WORD_RETIRED) != 0) w->retired = true;
+    if (tm_doc_number(doc, TM_WORD_DISK) != 0) w->disked = true;
     if (ms <= TM_MS_MAX && time > e->seen_time) e->seen_time = time;
     if (place == TM_PLACE_DISK) w->kept.disk = true;
     if (place == TM_PLACE_LOCAL) w->kept.local = true;
@@ -509,25 +510,34 @@ static tm_status lackings_take(tm_engine *e) {
     return status;
 }
 
-// The first adopted that is not retired takes the edits, if an adopted one may.
-static tm_status editor_find(tm_engine *e, tm_span fresh, bool adopted) {
+// What a place that is missing now has of a writer is not known, nor which numbers are used
+// there: it takes no edits on this page.
+static bool is_whole(const tm_engine *e, const tm_writer *w, uint32_t flags) {
+    return (flags & TM_START_NO_LOCAL) == 0 && (e->disk.there || !w->disked);
+}
+
+// The first adopted that is not retired takes the edits, if all of it is known.
+static tm_status editor_find(tm_engine *e, tm_span fresh, uint32_t flags) {
     tm_writer *best = NULL;
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         if (w->decided >= w->next_version) w->next_version = w->decided + 1;
-        if (w->adopted == 0 || w->retired || !adopted) continue;
+        if (w->adopted == 0 || w->retired || !is_whole(e, w, flags)) continue;
         if (best == NULL || w->adopted < best->adopted) best = w;
     }
     if (best == NULL) {
         uint8_t id[22];
-        if (!adopted || !tm_browser_id_valid(fresh)) {
-            fresh = tm_engine_draw_id(e, id);
+        bool taken = false;
+        for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
+            taken |= tm_span_cmp(w->browser, fresh) == 0;
         }
+        if (taken || !tm_browser_id_valid(fresh)) fresh = tm_engine_draw_id(e, id);
         best = tm_queue_writer(&e->queue, fresh);
         if (best == NULL) return TM_E_NOMEM;
         best->adopted = 1;
         best->kept.dirty = best->kept.keep = e->disk.changed = true;
         tm_note_text(e, TM_EVENT_WRITER, best->browser, (tm_span){NULL, 0});
     }
+    best->disked |= e->disk.there;
     e->editor = best;
     return TM_OK;
 }
@@ -567,7 +577,7 @@ tm_status tm_engine_start(tm_engine *e, tm_now now, tm_span fresh, uint32_t flag
     if (e->started) return TM_E_STATE;
     e->now = now;
     e->disk.there = (flags & TM_START_DISK) != 0;
-    tm_status status = editor_find(e, fresh, (flags & TM_START_NO_LOCAL) == 0);
+    tm_status status = editor_find(e, fresh, flags);
     if (status != TM_OK) return status;
     tm_list_free(e->confirmed);
     e->confirmed = NULL;

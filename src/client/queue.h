@@ -54,8 +54,9 @@ typedef struct tm_target {
 struct tm_own {
     tm_op op; // op.at = its stamp as it stands now; op.seq = 0 until it is accepted
     tm_fate fate;
-    bool waits;      // the server has it, and a pull will bring it: it is not sent
-    tm_entry *entry; // NULL: an offer made from `lacking`
+    bool waits; // the server has it, and a pull will bring it: it is not sent
+    uint64_t seq_said; // of one that waits
+    tm_entry *entry;   // NULL: an offer made from `lacking`
     tm_writer *writer; // who numbers it; NULL: an offer that was not sent yet
     tm_own *sibling;   // the next of its entry
     tm_target *target; // NULL in an offer made from `lacking`
@@ -99,8 +100,9 @@ struct tm_writer {
     uint64_t last_time; // of an offers' writer: the time it gave last
     uint32_t adopted;   // 0 = another page's, or nobody's; else in which order
     bool retired;
-    bool fresh; // renamed, and nothing was acked since
-    bool lacks; // disk has a `lacking` under its name
+    bool fresh;  // renamed, and nothing was acked since
+    bool lacks;  // disk has a `lacking` under its name
+    bool disked; // a page that had a disk has used it
     tm_kept kept;
     uint8_t key_len;
     uint8_t key[7 + TM_ID_MAX]; // "writer/" and its browserId

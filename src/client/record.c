@@ -45,6 +45,7 @@ void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t seen_time) 
     tm_out_number(out, TM_WORD_TIMESTAMP, seen_time >> TM_LOGICAL_BITS);
     tm_out_number(out, TM_WORD_LOGICAL, seen_time & 0xffff);
     if (writer->retired) tm_out_number(out, TM_WORD_RETIRED, 1);
+    if (writer->disked) tm_out_number(out, TM_WORD_DISK, 1);
     end(out);
 }
 

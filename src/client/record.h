@@ -4,7 +4,7 @@
 //   op/       {"writer":B,"generation":g,"operations":[...],"offered":[index,...]}
 //             an operation with a seq is accepted, of the history that is stored as
 //             this generation; one in `offered` is to be offered
-//   writer/   {"next":n,"decided":n,"timestamp":t,"logical":l,"retired":1}
+//   writer/   {"next":n,"decided":n,"timestamp":t,"logical":l,"retired":1,"disk":1}
 //   state     {"generation":g,"cursor":c,"mark":"...","base":version}
 //   base      {"version":v,"state":{...},"unknown":[...]}
 //   tail/     {"from":cursor before,"operations":[...]}

@@ -50,6 +50,7 @@
     X(NEXT, "next")                                                                \
     X(DECIDED, "decided")                                                          \
     X(RETIRED, "retired")                                                          \
+    X(DISK, "disk")                                                                \
     X(GENERATION, "generation")                                                    \
     X(CURSOR, "cursor")                                                            \
     X(BASE, "base")                                                                \

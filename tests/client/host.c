@@ -239,8 +239,8 @@ void page_start(page *p, storage *s, model *m, const char *name) {
         break;
     }
     if (!s->no_local) load(p, TM_PLACE_LOCAL, &s->local);
-    load(p, TM_PLACE_DISK, &s->disk);
-    adopt(p, &s->disk);
+    if (!s->no_disk) load(p, TM_PLACE_DISK, &s->disk);
+    if (!s->no_disk) adopt(p, &s->disk);
     if (!s->no_local) adopt(p, &s->local);
     // Another page may have taken over who was called so.
     tm_span fresh = t_str(held(name) ? "" : name);

@@ -178,10 +178,27 @@ static void test_without_a_disk(void **state) {
     life_end();
 }
 
-// Local is there, cannot be read at one start, and is there again: what it alone has is
+// A place is there, cannot be read at one start, and is there again: what it alone has is
 // not lost to a number that was used meanwhile.
-static void test_local_is_missing_once(void **state) {
+static void test_a_place_is_missing_once(void **state) {
     (void)state;
+    life_begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    w.sa.quota = true; // the disk alone has it
+    T_OK(page_edit(&w.a, ADD("x")));
+    page_stop(&w.a);
+    w.sa.quota = false;
+    w.sa.no_disk = true;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    T_OK(page_edit(&w.a, ADD("y")));
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    page_stop(&w.a);
+    w.sa.no_disk = false;
+    life_restart();
+    T_EQ(w.m.now.op_count, 2);
+    page_stop(&w.a);
+    life_end();
     life_begin();
     page_start(&w.a, &w.sa, &w.m, "b-a");
     life_edit(&w.a, ADD("x"), "i-x");
@@ -319,7 +336,7 @@ int main(void) {
         cmocka_unit_test(test_what_fails_is_tried_again),
         cmocka_unit_test(test_one_transaction_at_a_time),
         cmocka_unit_test(test_without_a_disk),
-        cmocka_unit_test(test_local_is_missing_once),
+        cmocka_unit_test(test_a_place_is_missing_once),
         cmocka_unit_test(test_tails_of_two_tabs),
         cmocka_unit_test(test_a_newer_generation_is_loaded),
         cmocka_unit_test(test_tails_are_folded),
