@@ -45,7 +45,7 @@ async function pictures({ page }) {
           const waiting = [...document.querySelectorAll(".thumb")].some(
             (thumb) => thumb.dataset.thumb === "waiting" || thumb.querySelector("img")?.complete === false,
           );
-          if (!waiting || performance.now() > end) setTimeout(done, 100);
+          if (!waiting || performance.now() > end) requestAnimationFrame(done);
           else requestAnimationFrame(look);
         };
         look();
@@ -53,8 +53,11 @@ async function pictures({ page }) {
   );
 }
 
-async function shoot(name, { page }) {
+/** Nothing moves any more, and the status line has said what it has to say. */
+async function shoot(name, { page }, status = "All changes saved") {
   if (only.length > 0 && !only.includes(name)) return;
+  await page.getByTestId("status").getByText(status).waitFor();
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
   const shot = await page.screenshot();
   const decoder = await browser.newPage();
   const { rgba, width, height } = await decoder.evaluate(async (png) => {
@@ -91,7 +94,8 @@ try {
   await ann.sees("what the other has seen", (rows) => rows.slice(0, 3).every(({ receipt }) => receipt === "seen"));
   await ann.field(ids[4], "description").click();
   await ann.page.keyboard.type("Two sails and a fair wind");
-  await ann.page.waitForTimeout(1500);
+  await ann.saved();
+  await ann.sees("all seen", (rows) => rows.every(({ receipt }) => receipt === "seen"));
   await pictures(ann);
   await shoot("wide-light", ann);
   await ann.field(ids[4], "description").blur();
@@ -120,13 +124,10 @@ try {
   await other.saved();
   await ann.says({ connection: "offline" });
   await ann.write(ids[2], "photoNumber", "103");
-  await ann.page.getByText(/Offline since/).waitFor();
-  await ann.page.waitForTimeout(500);
-  await shoot("offline", ann);
+  await shoot("offline", ann, /Offline since/);
   await ann.page.context().setOffline(false);
   await ann.page.getByTestId("superseded").waitFor();
   await ann.saved();
-  await ann.page.waitForTimeout(600);
   await pictures(ann);
   await shoot("conflict", ann);
 
@@ -147,12 +148,11 @@ try {
     };
   });
   const refused = await Labeler.open(full, daemon.url);
+  await pictures(refused);
   await full.setOffline(true);
   await refused.write(ids[3], "description", "Rooftops, and the weather coming in");
   await refused.page.getByTestId("volatile").waitFor();
-  await refused.page.waitForTimeout(2000);
-  await pictures(refused);
-  await shoot("storage-full", refused);
+  await shoot("storage-full", refused, "1 change only in this page");
   await full.close();
 
   const failing = await browser.newContext({ viewport: WIDE, colorScheme: "light", locale: "en-GB" });
@@ -160,7 +160,6 @@ try {
   const page = await failing.newPage();
   await page.goto(daemon.url);
   await page.getByTestId("catalogue-failed").waitFor();
-  await page.waitForTimeout(500);
   await shoot("error", { page });
 } finally {
   await browser.close();
