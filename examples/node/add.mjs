@@ -29,7 +29,9 @@ const photos = await openList({
   url: given.url,
   user: given.user,
   list: given.list,
-  core: await WebAssembly.compile(await readFile(new URL(import.meta.resolve("tidemark/core.wasm")))),
+  core: await WebAssembly.compile(
+    await readFile(new URL(import.meta.resolve("tidemark/core.wasm"))),
+  ),
   socket(url, protocols) {
     const socket = new WebSocket(url, protocols);
     socket.onerror = () => {}; // onclose comes next, and is heard
@@ -43,9 +45,17 @@ photos.add(given.image, { description: given.description });
 
 // The server has it in milliseconds, or is not there. A disk has it by now, or with close().
 const patience = AbortSignal.timeout(3000);
-await Promise.race([photos.flush(), new Promise((over) => patience.addEventListener("abort", over))]);
+await Promise.race([
+  photos.flush(),
+  new Promise((over) => patience.addEventListener("abort", over)),
+]);
 
-for (const { imageId, description = "" } of photos.items.snapshot()) console.log(imageId, description);
+for (const { imageId, description = "" } of photos.items.snapshot())
+  console.log(imageId, description);
 const { pending } = photos.status.snapshot();
-console.log(pending === 0 ? "all saved" : `${pending} not sent${given.store ? `, kept in ${given.store}` : ""}`);
+console.log(
+  pending === 0
+    ? "all saved"
+    : `${pending} not sent${given.store ? `, kept in ${given.store}` : ""}`,
+);
 await photos.close();

@@ -12,7 +12,11 @@ export async function fileDisk(path) {
   });
   const records = new Map(JSON.parse(text));
 
-  const write = { put: (to, key, value) => to.set(key, value), del: (to, key) => to.delete(key), clear };
+  const write = {
+    put: (to, key, value) => to.set(key, value),
+    del: (to, key) => to.delete(key),
+    clear,
+  };
   function clear(to, prefix) {
     for (const key of [...to.keys()]) if (key.startsWith(prefix)) to.delete(key);
   }

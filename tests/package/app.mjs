@@ -32,14 +32,31 @@ export async function freshApp(tarball) {
   const write = (path, text) => writeFile(join(directory, path), text);
   await write(
     "package.json",
-    JSON.stringify({ name: "app", private: true, type: "module", dependencies: { tidemark: `file:${tarball}` } }),
+    JSON.stringify({
+      name: "app",
+      private: true,
+      type: "module",
+      dependencies: { tidemark: `file:${tarball}` },
+    }),
   );
-  await run("npm", ["install", "--offline", "--ignore-scripts", "--no-package-lock"], { cwd: directory });
-  for (const name of ["react", "react-dom", "scheduler", "csstype", "@types/react", "@types/react-dom"]) {
+  await run("npm", ["install", "--offline", "--ignore-scripts", "--no-package-lock"], {
+    cwd: directory,
+  });
+  for (const name of [
+    "react",
+    "react-dom",
+    "scheduler",
+    "csstype",
+    "@types/react",
+    "@types/react-dom",
+  ]) {
     await mkdir(dirname(join(directory, "node_modules", name)), { recursive: true });
     await symlink(join(root, "node_modules", name), join(directory, "node_modules", name));
   }
-  await write("index.html", `<!doctype html><main id="page"></main><script type="module" src="/main.tsx"></script>`);
+  await write(
+    "index.html",
+    `<!doctype html><main id="page"></main><script type="module" src="/main.tsx"></script>`,
+  );
   await write(
     "tsconfig.json",
     JSON.stringify({
@@ -65,7 +82,12 @@ export const typecheck = (directory) => run(join(root, "node_modules/.bin/tsc"),
 
 /** What Vite makes of it with its own settings. */
 export async function built(directory, configFile = false) {
-  const made = await build({ root: directory, configFile, logLevel: "silent", build: { outDir: join(directory, "dist") } });
+  const made = await build({
+    root: directory,
+    configFile,
+    logLevel: "silent",
+    build: { outDir: join(directory, "dist") },
+  });
   return made.output;
 }
 

@@ -47,9 +47,14 @@ async function drive(t, name) {
   await row(two, `${name}-2`).waitFor();
   await row(two, `${name}-1`).getByLabel("Description").fill("north <wall>");
   await row(two, `${name}-1`).getByLabel("Description").blur();
-  await one.waitForFunction(() => [...document.querySelectorAll("li input")].some(({ value }) => value === "north <wall>"));
+  await one.waitForFunction(() =>
+    [...document.querySelectorAll("li input")].some(({ value }) => value === "north <wall>"),
+  );
   await one.getByRole("button", { name: "Turn around" }).click();
-  await two.waitForFunction((name) => document.querySelector("li b")?.textContent === `${name}-2`, name);
+  await two.waitForFunction(
+    (name) => document.querySelector("li b")?.textContent === `${name}-2`,
+    name,
+  );
   assert.deepEqual((await images(one)).slice(0, 2), [`${name}-2`, `${name}-1`]);
   await one.getByRole("button", { name: "Turn around" }).click();
   await row(two, `${name}-2`).getByRole("button", { name: "Remove" }).click();
@@ -72,7 +77,16 @@ test("react", (t) => drive(t, "react"));
 test("node: adds and prints; what was not sent is kept in a file, and goes out with the next run", async () => {
   const store = join(directory, "store.json");
   const add = async (...args) =>
-    (await run(process.execPath, [join(root, "examples/node/add.mjs"), "--list", "node", "--url", daemon.url, ...args])).stdout;
+    (
+      await run(process.execPath, [
+        join(root, "examples/node/add.mjs"),
+        "--list",
+        "node",
+        "--url",
+        daemon.url,
+        ...args,
+      ])
+    ).stdout;
   assert.equal(await add("--image", "img-1", "--description", "one"), "img-1 one\nall saved\n");
   await daemon.down();
   assert.equal(
@@ -81,6 +95,9 @@ test("node: adds and prints; what was not sent is kept in a file, and goes out w
   );
   assert.match(await readFile(store, "utf8"), /img-2/);
   await daemon.up();
-  assert.equal(await add("--image", "img-3", "--store", store), "img-1 one\nimg-2 \nimg-3 \nall saved\n");
+  assert.equal(
+    await add("--image", "img-3", "--store", store),
+    "img-1 one\nimg-2 \nimg-3 \nall saved\n",
+  );
   await assert.rejects(add(), /which image/);
 });

@@ -63,11 +63,16 @@ test("the tarball has what the exports name, and nothing else", () => {
 
 test("publint has nothing to say", async () => {
   const { messages, pkg } = await publint({ pkgDir: join(root, "web"), strict: true });
-  assert.deepEqual(messages.map((message) => formatMessage(message, pkg)), []);
+  assert.deepEqual(
+    messages.map((message) => formatMessage(message, pkg)),
+    [],
+  );
 });
 
 test("it has no dependency, and no path of the machine it was made on", async () => {
-  const manifest = JSON.parse(await readFile(join(app.directory, "node_modules/tidemark/package.json"), "utf8"));
+  const manifest = JSON.parse(
+    await readFile(join(app.directory, "node_modules/tidemark/package.json"), "utf8"),
+  );
   assert.equal(manifest.dependencies, undefined);
   for (const path of packed.files.filter((path) => path.endsWith(".js"))) {
     const text = await readFile(join(app.directory, "node_modules/tidemark", path), "utf8");
@@ -77,7 +82,8 @@ test("it has no dependency, and no path of the machine it was made on", async ()
 
 /** The first block of code in a page. */
 const firstBlock = (text, heading = "") =>
-  /```ts\n(.*?)```/s.exec(text.slice(text.indexOf(heading)))?.[1] ?? assert.fail("no block of code");
+  /```ts\n(.*?)```/s.exec(text.slice(text.indexOf(heading)))?.[1] ??
+  assert.fail("no block of code");
 
 test("the first five lines of README.md, as they stand there, work", async (t) => {
   const start = firstBlock(await read("web/README.md"));
@@ -85,7 +91,8 @@ test("the first five lines of README.md, as they stand there, work", async (t) =
   assert.equal(firstBlock(await read("README.md"), "## In your page"), start);
   const { pages } = await open(t, `${start}export {};\n`);
   const [page, other] = await pages();
-  const holds = ([items]) => Array.isArray(items) && items.some((item) => item.description === "north wall");
+  const holds = ([items]) =>
+    Array.isArray(items) && items.some((item) => item.description === "north wall");
   await says(page, holds);
   await says(other, ([items]) => Array.isArray(items) && items.length === 2); // each added one
   const state = JSON.parse(await daemon.tell("state", "--list", "photos", "--json"));
@@ -135,7 +142,9 @@ test("an application with React and the rescue file: types, build, two browsers,
     await other.evaluate((text) => globalThis.importRescue(globalThis.list, text), text),
     { added: 1, known: 0 },
   );
-  await other.waitForFunction(() => document.querySelector("li input")?.value === "while it was away");
+  await other.waitForFunction(
+    () => document.querySelector("li input")?.value === "while it was away",
+  );
   await daemon.up();
   for (const one of [page, other]) await one.locator("p", { hasText: "live 0" }).waitFor();
   const log = await daemon.tell("log", "--list", "app", "--json");

@@ -1,20 +1,18 @@
 /** check.ts - a caller's mistakes, found where they are made; and the browser's defaults. */
-import { fail } from "./errors.js";
+import { encoder } from "./core.js";
+import { fail, quoted } from "./errors.js";
 import { browserClock, browserPage } from "./host.js";
 import { browserDisk, browserLocal } from "./storage.js";
 import type { OpenSocket } from "./transport.js";
 import type { Data, Options } from "./types.js";
 import { browserLocks } from "./writers.js";
 
-const quoted = (text: unknown): string => JSON.stringify(text);
-
 /** Options with nothing left open. */
 export type Checked<F extends string> = ReturnType<typeof checkOptions<F>>;
 
 export function checkOptions<F extends string>(options: Options<F>) {
   const { user, list, storage = {}, clock = browserClock } = options;
-  if (!user || typeof user !== "string")
-    fail("user", "openList needs `user`: whose list is it?");
+  if (!user || typeof user !== "string") fail("user", "openList needs `user`: whose list is it?");
   if (!/^[a-z0-9-]{1,64}$/.test(list))
     fail("list", `a list's name is 1 to 64 of a-z, 0-9 and "-", not ${quoted(list)}`);
   options.fields?.forEach(checkName);
@@ -37,7 +35,8 @@ export function checkOptions<F extends string>(options: Options<F>) {
     newId: options.newId ?? (() => word(15)),
     openDisk: () => (storage.disk ?? browserDisk)(scope),
     locks: storage.locks?.(scope) ?? browserLocks(scope, local, clock, word),
-    persist: storage.persist ?? persist,
+    /** Some browsers ask the user. */
+    persist: storage.persist ?? (async () => globalThis.navigator?.storage?.persist?.()),
     socket: options.socket === undefined ? browserSocket() : options.socket,
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     page: options.page ?? browserPage(),
@@ -52,18 +51,15 @@ function address(given: string): string {
     // said below
   }
   if (!url || !/^https?:[^?@]*$/.test(url.href))
-    fail("url", `write the url like "https://photos.example", not ${quoted(given)}; a token is an option`);
+    fail(
+      "url",
+      `write the url like "https://photos.example", not ${quoted(given)}; a token is an option`,
+    );
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
 const browserSocket = (): OpenSocket | null =>
   typeof WebSocket === "undefined" ? null : (url, protocols) => new WebSocket(url, protocols);
-
-/** Some browsers ask the user: once, and not if the answer is known. */
-async function persist(): Promise<unknown> {
-  const storage = globalThis.navigator?.storage as StorageManager | undefined;
-  return (await storage?.persisted?.()) || storage?.persist?.();
-}
 
 /** SEMANTICS 1; and not what an item has already. */
 function checkName(name: string): void {
@@ -76,7 +72,6 @@ function checkName(name: string): void {
 
 /** SEMANTICS 8. */
 const VALUE_MAX = 4096;
-const encoder = new TextEncoder();
 
 /** What is `undefined` is left out. True: something is written. */
 export function checkData<F extends string>(

@@ -183,8 +183,8 @@ export async function loadCore(
   return WebAssembly.compile(await answer.arrayBuffer());
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+export const encoder = new TextEncoder();
+export const decoder = new TextDecoder();
 
 export async function createEngine(
   module: WebAssembly.Module,

@@ -14,5 +14,7 @@ export function fail(code: string, says: string): never {
   throw Object.assign(new Error(`tidemark: ${says}`), { code });
 }
 
+export const quoted = (text: unknown): string => JSON.stringify(text);
+
 /** What is true when the engine has stopped, wherever that is said. */
 export const STOPPED = "the engine stopped; what is stored is safe: reload the page";

@@ -21,7 +21,7 @@ import {
   type EngineStatus,
   type Written,
 } from "./core.js";
-import { fail, STOPPED } from "./errors.js";
+import { fail, quoted, STOPPED } from "./errors.js";
 import type { PageEvent } from "./host.js";
 import { makeHub } from "./readable.js";
 import { openSession, statusOf, type Session } from "./session.js";
@@ -78,7 +78,6 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   /** "superseded", "problem", "status", "dead", and an item's receipts by "/" and its id. */
   const hub = makeHub();
-  const waiting: (() => void)[] = []; // in flush
   let deadLetters: readonly DeadLetter<F>[] = [];
   let status = { receipts: new Map() } as unknown as Status; // changed() fills it
   let [toldLetters, toldStatus] = [deadLetters, status];
@@ -175,7 +174,8 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const by = usable();
     const code = by?.run(call);
     if (code === GONE) return "gone";
-    if (!by || code) fail("dead-letter", `no dead letter ${JSON.stringify(id)}; see \`deadLetters\``);
+    if (!by || code)
+      fail("dead-letter", `no dead letter ${quoted(id)}; see \`deadLetters\``);
     return writtenBy(by);
   }
 
@@ -211,7 +211,8 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       await then();
     })()
       .catch((error: unknown) => {
-        if (!stopped) say("core", "reopen", `the list does not open again (${error}): reload the page`);
+        if (!stopped)
+          say("core", "reopen", `the list does not open again (${error}): reload the page`);
       })
       .then(() => {
         if (changing === work) changing = undefined;
@@ -328,7 +329,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     [toldLetters, toldStatus] = [deadLetters, status];
     view.tell();
     names.forEach((name) => hub.tell(name));
-    for (const tell of [...news.splice(0), ...waiting.splice(0)]) tell();
+    for (const tell of news.splice(0)) tell();
   }
 
   await begin();
@@ -354,7 +355,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     remove: (id) => write({ type: "DELETE", instanceId: id }),
     setSort(sort) {
       if (sort !== "asc" && sort !== "desc")
-        fail("sort", `the sort direction is "asc" or "desc", not ${JSON.stringify(sort)}`);
+        fail("sort", `the sort direction is "asc" or "desc", not ${quoted(sort)}`);
       return write({ type: "SORT_CHANGE", sort });
     },
     batch,
@@ -377,8 +378,9 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     async flush() {
       session?.ask();
       while (status.pending > 0) {
-        if (closed || stopped) fail("flush", "closed before the server held all; the rest is stored");
-        await new Promise<void>((resolve) => waiting.push(resolve));
+        if (closed || stopped)
+          fail("flush", "closed before the server held all; the rest is stored");
+        await new Promise<void>((look) => news.push(look)); // at the next change
       }
     },
     async close() {

@@ -12,7 +12,7 @@
  * @module tidemark/rescue
  */
 import type { Transaction, Write } from "./core.js";
-import { fail } from "./errors.js";
+import { fail, quoted } from "./errors.js";
 import { insides, type Inside } from "./list.js";
 import { readAll } from "./session.js";
 import type { DiskStore } from "./storage.js";
@@ -145,9 +145,15 @@ export async function importRescue<F extends string>(
   const { options } = into;
   const { user, list: name, operations } = checked(text);
   if (user !== options.user)
-    fail("rescue-user", `this file is ${quoted(user)}'s, and this list is ${quoted(options.user)}'s; sign in as ${quoted(user)}`);
+    fail(
+      "rescue-user",
+      `this file is ${quoted(user)}'s, and this list is ${quoted(options.user)}'s; sign in as ${quoted(user)}`,
+    );
   if (name !== options.list)
-    fail("rescue-list", `this file is of the list ${quoted(name)}, not of ${quoted(options.list)}; open that one`);
+    fail(
+      "rescue-list",
+      `this file is of the list ${quoted(name)}, not of ${quoted(options.list)}; open that one`,
+    );
   const { all } = await stored(into);
   const news = operations.filter(({ id }) => !all.has(id) && all.add(id));
   if (news.length > 0) {
@@ -187,11 +193,12 @@ async function store(
     }
   } catch {
     done.forEach((key) => local?.remove(key));
-    fail("rescue-storage", "this browser's storage refuses; free some space and take the file in again");
+    fail(
+      "rescue-storage",
+      "this browser's storage refuses; free some space and take the file in again",
+    );
   }
 }
-
-const quoted = (text: string): string => JSON.stringify(text);
 
 function checked(text: string): Rescue {
   const rescue = parsed(text) as Partial<Rescue> | undefined;

@@ -29,10 +29,7 @@ import type { Problem, Status, StorageState } from "./types.js";
 import { LEASES, type Held } from "./writers.js";
 
 /** What the list is told. */
-export type SessionHost = Pick<
-  EventTable,
-  "show" | "status" | "superseded"
-> & {
+export type SessionHost = Pick<EventTable, "show" | "status" | "superseded"> & {
   connection(connection: Connection): void;
   say(kind: Problem["kind"], code: string, detail: string): void;
   /** All events of one call were told; whoever listens may be told now. */

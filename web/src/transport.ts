@@ -4,7 +4,7 @@
  * again by itself. What to send and when to try it again is the engine's to say; this file
  * owns the line: opening it, letting go of it, and the token.
  */
-import { channels, PULL, SAVE, takeSend, type Connection, type Engine, type Send } from "./core.js";
+import { channels, decoder, PULL, SAVE, takeSend, type Connection, type Engine, type Send } from "./core.js";
 import type { Clock, Page } from "./host.js";
 
 /** The part of a WebSocket that is used. */
@@ -81,7 +81,6 @@ const CUT_BY = [0, 408, 502, 504];
 const KEEPALIVE_MAX = 60_000;
 const EXPIRED = 4401;
 
-const decoder = new TextDecoder();
 
 export function makeTransport(options: TransportOptions, host: TransportHost): Transport {
   const { run, read, problem } = host;
@@ -113,8 +112,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + random() / 2);
 
   /** Requests are no connection before one was answered. */
-  const tell = (): void =>
-    host.connection(channel === "push" || answering ? channel : "offline");
+  const tell = (): void => host.connection(channel === "push" || answering ? channel : "offline");
 
   function enter(next: Connection): void {
     if (stopped) return;

@@ -115,8 +115,7 @@ export function makeView<F extends string>(source: Source): View<F> {
     ids: readable("ids", () => (source.passing() && source.order()) || ids),
     items: readable("items", allItems),
     sort: readable("sort", () => (source.passing() && source.sort()) || sort),
-    item: (id) =>
-      readable(`/${id}`, () => (source.passing() ? read(id) : entries.get(id))?.item),
+    item: (id) => readable(`/${id}`, () => (source.passing() ? read(id) : entries.get(id))?.item),
     reset() {
       orderStale = true;
       for (const id of entries.keys()) stale.add(id);

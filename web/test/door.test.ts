@@ -56,7 +56,10 @@ test("core.ts has the calls of door.h, with their types", () => {
   expect(calls.length).toBeGreaterThan(25);
   const bare = calls.map(([name, type]) => [
     name,
-    type.replace(/^\(number,?/, "(").replace("(bigint,bigint,", "(").replace("(bigint,bigint)", "()"),
+    type
+      .replace(/^\(number,?/, "(")
+      .replace("(bigint,bigint,", "(")
+      .replace("(bigint,bigint)", "()"),
   ]);
   // Two bigints that are no times would be hidden by this; there are none but `committed`'s.
   expect(Object.fromEntries(called())).toEqual(Object.fromEntries(bare));
@@ -76,8 +79,7 @@ test("the words of core.ts are the engine's numbers", () => {
       .split(",")
       .map((member) => member.trim().replace(/ = .*/, ""))
       .filter(Boolean);
-  const wordsIn = (text: string): string[] =>
-    [...text.matchAll(/"(\w+)"/g)].map(([, w = ""]) => w);
+  const wordsIn = (text: string): string[] => [...text.matchAll(/"(\w+)"/g)].map(([, w = ""]) => w);
   const wordsOf = (name: string): string[] =>
     wordsIn(new RegExp(`const ${name}[^=]*= \\[([^\\]]*)\\]`).exec(source)?.[1] ?? "");
   const short =
@@ -90,7 +92,11 @@ test("the words of core.ts are the engine's numbers", () => {
   const places = enumOf("tm_place").map(short("TM_PLACE_"));
   expect([LOCAL, DISK]).toEqual([places.indexOf("local"), places.indexOf("disk")]);
   const sends = enumOf("tm_send_kind").map(short("TM_SEND_"));
-  expect([0, SAVE, PULL]).toEqual([sends.indexOf("none"), sends.indexOf("save"), sends.indexOf("pull")]);
+  expect([0, SAVE, PULL]).toEqual([
+    sends.indexOf("none"),
+    sends.indexOf("save"),
+    sends.indexOf("pull"),
+  ]);
   const asks = /typedef enum tm_ask \{([^}]*)\}/.exec(header)?.[1] ?? "";
   expect(asks.trim()).toBe(`TM_ASK_PUSH = ${ASK_PUSH}, TM_ASK_PULL = ${ASK_PULL}`);
   expect(wordsOf("channels")).toEqual(

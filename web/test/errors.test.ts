@@ -1,7 +1,13 @@
 /** Every error and problem of docs/PACKAGE.md is provoked here, and there is no other. */
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
-import { openList, type List, type Options, type Problem, type TidemarkError } from "../src/index.js";
+import {
+  openList,
+  type List,
+  type Options,
+  type Problem,
+  type TidemarkError,
+} from "../src/index.js";
 import { importRescue } from "../src/rescue.js";
 import { core } from "./core.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, settle, type Fields } from "./fakes.js";
@@ -25,9 +31,13 @@ const provoked = new Set<string>();
 afterEach(() => void vi.restoreAllMocks());
 
 test("the page has the codes of the source, and the source those of the page", () => {
-  const sources = readdirSync(new URL("../src/", import.meta.url)).map((file) => read(`../src/${file}`));
+  const sources = readdirSync(new URL("../src/", import.meta.url)).map((file) =>
+    read(`../src/${file}`),
+  );
   const found = (call: RegExp): string[] =>
-    [...new Set(sources.flatMap((text) => [...text.matchAll(call)].map(([, code = ""]) => code)))].sort();
+    [
+      ...new Set(sources.flatMap((text) => [...text.matchAll(call)].map(([, code = ""]) => code))),
+    ].sort();
   expect(found(/\bfail\(\s*"([\w-]+)"/g)).toEqual([...errors.keys()].sort());
   const said = found(/\b(?:say\("\w+", |problem\(|stale\()"([\w-]+)"/g);
   expect([...said, "user"].sort()).toEqual([...problems.keys()].sort());
@@ -36,10 +46,24 @@ test("the page has the codes of the source, and the source those of the page", (
 // ---- What calls throw ----------------------------------------------------------------------
 
 const right = { url: "http://server.example", user: "ann", list: "photos", core: core() };
-const opening = (wrong: object): Promise<unknown> => openList<Fields>({ ...right, ...wrong } as Options<Fields>);
-const rescue = { format: "tidemark-rescue", version: 1, user: "ann", list: "photos", operations: [] };
+const opening = (wrong: object): Promise<unknown> =>
+  openList<Fields>({ ...right, ...wrong } as Options<Fields>);
+const rescue = {
+  format: "tidemark-rescue",
+  version: 1,
+  user: "ann",
+  list: "photos",
+  operations: [],
+};
 type Loose = List<string>;
-const operation = { id: "x", type: "ADD", instanceId: "i", imageId: "p", browserId: "b", version: 1 };
+const operation = {
+  id: "x",
+  type: "ADD",
+  instanceId: "i",
+  imageId: "p",
+  browserId: "b",
+  version: 1,
+};
 
 test.each<[string, (list: Loose, tab: Tab) => unknown]>([
   ["user", () => opening({ user: "" })],
@@ -88,7 +112,8 @@ test.each<[string, (list: Loose, tab: Tab) => unknown]>([
   vi.spyOn(WebAssembly, "instantiate").mockImplementation(watched as never);
   const server = new FakeServer(new FakeClock());
   server.down = true;
-  const fields: Fields[] | undefined = code === "field" ? ["photoNumber", "description"] : undefined;
+  const fields: Fields[] | undefined =
+    code === "field" ? ["photoNumber", "description"] : undefined;
   const tab = await Tab.open(new FakeBrowser(), server, fields && { fields });
   const error = await (async () => provoke(tab.list as unknown as Loose, tab))().then(
     () => undefined,
@@ -106,7 +131,10 @@ test("edit: what the core refuses, in its own words", async () => {
   const { list } = await Tab.open(new FakeBrowser(), server);
   for (const [refused, says] of [
     [() => list.add(""), "imageId"],
-    [() => list.batch(() => Array.from({ length: 101 }, () => list.add("p"))), "too many edits in a batch"],
+    [
+      () => list.batch(() => Array.from({ length: 101 }, () => list.add("p"))),
+      "too many edits in a batch",
+    ],
   ] as const) {
     expect(refused).toThrow(says);
     expect(refused).toThrow(expect.objectContaining({ code: "edit" }) as Error);
@@ -154,11 +182,16 @@ test.each<[Problem["kind"], string, Partial<Options<Fields>>, (world: World) => 
   ],
   ["server", "user", { user: "eve" }, () => {}],
   ["damage", "damage", {}, ({ browser }) => browser.local.set("op/x", "{")],
-  ["diverged", "diverged", {}, async ({ server, clock, tab }) => {
-    tab.list.add("p");
-    await clock.advance(5000);
-    server.digest("0".repeat(32));
-  }],
+  [
+    "diverged",
+    "diverged",
+    {},
+    async ({ server, clock, tab }) => {
+      tab.list.add("p");
+      await clock.advance(5000);
+      server.digest("0".repeat(32));
+    },
+  ],
   ["core", "stopped", {}, () => trapIn("tm_door_tick")],
   [
     "core",
@@ -224,6 +257,11 @@ test.each<[Problem["kind"], string, Partial<Options<Fields>>, (world: World) => 
 let robbed = false;
 
 afterAll(() => {
-  const all = [...errors.keys(), ...rows.filter((row) => row.length === 4 && problems.has(row[1]!.slice(1, -1))).map((row) => `${row[0]}/${row[1]!.slice(1, -1)}`)];
+  const all = [
+    ...errors.keys(),
+    ...rows
+      .filter((row) => row.length === 4 && problems.has(row[1]!.slice(1, -1)))
+      .map((row) => `${row[0]}/${row[1]!.slice(1, -1)}`),
+  ];
   expect([...provoked].sort()).toEqual(all.sort());
 });

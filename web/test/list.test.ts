@@ -169,10 +169,7 @@ test("mistakes throw where they are made, and say what to do", async () => {
     [() => list.update(id, { description: "x".repeat(4097) }), /description.*4097.*4096/],
     [() => list.update(id, { description: "ä".repeat(2049) }), /description.*4098.*4096/],
     [() => list.update(id, { description: "\ud800" }), /description/],
-    [
-      () => loose.update(id, { description: 7 as never }),
-      /description must be null or a string/,
-    ],
+    [() => loose.update(id, { description: 7 as never }), /description must be null or a string/],
     [() => loose.update(id, { "no-name": "x" }), /"no-name"/],
     [() => loose.update(id, { imageId: "x" }), /imageId/],
     [() => list.add(""), /imageId/],
@@ -222,7 +219,11 @@ test("a server that takes the token for somebody else's is a problem with a name
 
 test("boardsesh/boardsesh#4315: another user signs in: the first one's queue is kept, and sent when they are back", async () => {
   const clock = new FakeClock();
-  const [browser, anns, bobs] = [new FakeBrowser(), new FakeServer(clock), new FakeServer(clock, "bob")];
+  const [browser, anns, bobs] = [
+    new FakeBrowser(),
+    new FakeServer(clock),
+    new FakeServer(clock, "bob"),
+  ];
   const scopes = new Map<string, FakeBrowser>();
   const openAs = (server: FakeServer): Promise<Tab> => {
     const tab: Tab = new Tab(browser, server);

@@ -190,11 +190,26 @@ test.each([
   ["another JSON", "[]", "rescue-format", "this is no rescue file"],
   ["null", "null", "rescue-format", "this is no rescue file"],
   ["another user's", { ...good, user: "bob" }, "rescue-user", `"bob"'s, and this list is "ann"'s`],
-  ["another list's", { ...good, list: "cats" }, "rescue-list", `of the list "cats", not of "photos"`],
+  [
+    "another list's",
+    { ...good, list: "cats" },
+    "rescue-list",
+    `of the list "cats", not of "photos"`,
+  ],
   ["a newer one", { ...good, version: 2 }, "rescue-version", "of version 2"],
   ["no operations", { ...good, operations: {} }, "rescue-format", "damaged"],
-  ["a bad id", { ...good, operations: [{ ...good.operations[0], id: "a b" }] }, "rescue-format", "damaged"],
-  ["one with a seq", { ...good, operations: [{ ...good.operations[0], seq: 1 }] }, "rescue-format", "damaged"],
+  [
+    "a bad id",
+    { ...good, operations: [{ ...good.operations[0], id: "a b" }] },
+    "rescue-format",
+    "damaged",
+  ],
+  [
+    "one with a seq",
+    { ...good, operations: [{ ...good.operations[0], seq: 1 }] },
+    "rescue-format",
+    "damaged",
+  ],
   ["a null", { ...good, operations: [null] }, "rescue-format", "damaged"],
 ])("%s is refused, and nothing is taken in", async (_name, file, code, says) => {
   const { server, browser } = world();
@@ -217,7 +232,16 @@ test("an operation that no engine understands costs itself, and is told", async 
     ...good,
     operations: [
       { ...good.operations[0], timestamp: "yesterday" },
-      { id: "y", type: "ADD", instanceId: "i", imageId: "p", timestamp: 5, logical: 0, browserId: "b", version: 2 },
+      {
+        id: "y",
+        type: "ADD",
+        instanceId: "i",
+        imageId: "p",
+        timestamp: 5,
+        logical: 0,
+        browserId: "b",
+        version: 2,
+      },
     ],
   });
   await importRescue(tab.list, text);

@@ -39,7 +39,8 @@ test(`openList and the React binding: at most ${BUDGET} bytes`, async () => {
   const [chunk] = chunks;
   const code = chunk!.code;
   const hooks = Object.keys(await import("../src/react.js"));
-  for (const hook of hooks) expect(APP, "the application uses every hook").toContain(`react.${hook}`);
+  for (const hook of hooks)
+    expect(APP, "the application uses every hook").toContain(`react.${hook}`);
   const size = gzipSync(code, { level: 9 }).length;
   const parts = Object.entries(chunk!.modules)
     .map(([id, { renderedLength }]) => [id.replace(/^.*\//, ""), renderedLength] as const)

@@ -105,15 +105,18 @@ test.each(["feed", "tick", "event", "take", "status"])(
   },
 );
 
-test.each(["item", "order"])("in `%s`, while a snapshot is read: what was shown is shown", async (call) => {
-  const at = await live();
-  const shown = at.tab.list.items.snapshot();
-  at.tab.server.write({ type: "ADD", instanceId: "other", imageId: "other" });
-  trap = call;
-  await at.tab.server.clock.advance(1000);
-  expect(at.tab.list.items.snapshot()).toEqual(shown);
-  await isStopped(at);
-});
+test.each(["item", "order"])(
+  "in `%s`, while a snapshot is read: what was shown is shown",
+  async (call) => {
+    const at = await live();
+    const shown = at.tab.list.items.snapshot();
+    at.tab.server.write({ type: "ADD", instanceId: "other", imageId: "other" });
+    trap = call;
+    await at.tab.server.clock.advance(1000);
+    expect(at.tab.list.items.snapshot()).toEqual(shown);
+    await isStopped(at);
+  },
+);
 
 test("storage is intact: the next page has it all, and sends it", async () => {
   const at = await live();
@@ -129,7 +132,10 @@ test("storage is intact: the next page has it all, and sends it", async () => {
   trap = undefined;
   const next = await Tab.open(tab.browser, tab.server);
   await tab.server.clock.advance(60_000);
-  expect(next.list.items.snapshot().map(({ imageId }) => imageId)).toEqual(["kept", "not sent yet"]);
+  expect(next.list.items.snapshot().map(({ imageId }) => imageId)).toEqual([
+    "kept",
+    "not sent yet",
+  ]);
   expect(tab.server.rows.map(({ op }) => op["imageId"])).toEqual(["kept", "not sent yet"]);
 });
 
@@ -158,13 +164,16 @@ test("flush rejects instead of waiting for ever", async () => {
   await expect(flush).rejects.toMatchObject({ code: "flush" });
 });
 
-test.each(["new", "load", "adopt", "start"])("in `%s`, while opening: openList rejects", async (call) => {
-  const { tab } = await live();
-  tab.kill();
-  trap = call;
-  await expect(Tab.open(tab.browser, tab.server)).rejects.toThrow();
-  expect(tab.browser.locked).toEqual([]);
-  trap = undefined;
-  const next = await Tab.open(tab.browser, tab.server);
-  expect(next.list.items.snapshot()).toHaveLength(1);
-});
+test.each(["new", "load", "adopt", "start"])(
+  "in `%s`, while opening: openList rejects",
+  async (call) => {
+    const { tab } = await live();
+    tab.kill();
+    trap = call;
+    await expect(Tab.open(tab.browser, tab.server)).rejects.toThrow();
+    expect(tab.browser.locked).toEqual([]);
+    trap = undefined;
+    const next = await Tab.open(tab.browser, tab.server);
+    expect(next.list.items.snapshot()).toHaveLength(1);
+  },
+);

@@ -77,7 +77,8 @@ test("memrynote/memry#1292: storage ends at 2.5 million characters: volatile fro
   const local = browser.localStore(tab);
   let used = 0;
   const set = (key: string, text: string): void => {
-    if (used + key.length + text.length > 2_500_000) throw new DOMException("", "QuotaExceededError");
+    if (used + key.length + text.length > 2_500_000)
+      throw new DOMException("", "QuotaExceededError");
     used += key.length + text.length;
     local.set(key, text);
   };
@@ -91,7 +92,8 @@ test("memrynote/memry#1292: storage ends at 2.5 million characters: volatile fro
   };
   await tab.start();
   const written: string[] = [];
-  for (let i = 0; i < 700; i++) written.push(tab.list.add(`p${i}`, { description: "x".repeat(4000) }).written);
+  for (let i = 0; i < 700; i++)
+    written.push(tab.list.add(`p${i}`, { description: "x".repeat(4000) }).written);
   const first = written.indexOf("volatile");
   expect(first).toBeGreaterThan(500);
   expect(written.slice(first).filter((word) => word === "ok")).toEqual([]);

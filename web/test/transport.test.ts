@@ -1,6 +1,13 @@
 /** The line: how it is opened, lost, noticed as dead, and climbed again. */
 import { beforeEach, expect, test } from "vitest";
-import { channels as words, PULL, SAVE, type Connection, type Engine, type Send } from "../src/core.js";
+import {
+  channels as words,
+  PULL,
+  SAVE,
+  type Connection,
+  type Engine,
+  type Send,
+} from "../src/core.js";
 import { makeTransport, type Transport, type TransportOptions } from "../src/transport.js";
 import { FakeBrowser, FakeClock, FakePage, FakeServer, Tab, settle } from "./fakes.js";
 
