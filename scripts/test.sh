@@ -39,6 +39,7 @@ run "format" tap scripts/format.sh --check
 run "repository" tap tests/repository.sh
 run "headers" tap tests/headers.sh
 run "runner" tap tests/runner/run.sh
+run "incidents" tap tests/incidents.sh
 run "mutants" tap node tests/mutants/mutants.mjs check
 
 run "build" tap tests/build.sh
