@@ -148,8 +148,12 @@ static bool in_use(const tm_ledger *ledger) {
 
 void tm_ledger_spare(tm_ledger *ledger) {
     tm_service *service = ledger->service;
+    // Of a list without operations nothing is lost, but who polls it would have the store
+    // asked each time: some of them stay. Their names may be anybody's invention.
     bool empty = ledger->head == 0 && ledger->book.count == 0;
-    if (empty && !in_use(ledger)) tm_ledger_free(ledger);
+    bool kept = ledger->state == TM_LEDGER_WARM &&
+                service->lists.count <= TM_LISTS_KEPT_MAX;
+    if (empty && !kept && !in_use(ledger)) tm_ledger_free(ledger);
     tm_ledger *oldest = service->oldest;
     for (uint32_t i = 0; i < EVICT_LOOK_MAX && oldest != NULL; i++) {
         if (service->list_bytes <= service->config.memory_max) break;

@@ -33,6 +33,9 @@
 #define TM_TAIL_BYTES_MIN  (1u << 10)
 #define TM_TAIL_BYTES_MAX  (8u << 10)
 
+// While no more lists are in memory, those without an operation stay there, too.
+#define TM_LISTS_KEPT_MAX 1024u
+
 // Where the log stood when: coarse, for the floor's age and the price of a tail.
 #define TM_MILESTONES_MAX 48u
 typedef struct tm_milestone {
