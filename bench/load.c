@@ -3,7 +3,7 @@
 //
 //     bench_load WHAT...      edits LISTS WINDOW | calm | fanout | memory | idle | cold
 //
-// Runs in the directory that has the program `tidemark`, and leaves bench-data there. The
+// Runs the program `tidemark` of its own directory, and writes below the working one. The
 // daemon has one core and this program another; every edit is fsynced before its ack. See
 // kit/crowd.h for the work and kit/kit.h for the results.
 #include <inttypes.h>
@@ -20,16 +20,19 @@
 #define LISTENERS 1000u
 #define IDLE      10000u
 
+static char program[512]; // beside this one
+
 static void daemon_start(server *to, bool fresh) {
     char *argv[12];
     size_t count = 0;
-    static char words[][16] = {"./tidemark",  "serve", "--user",   "bench",
-                               "--data",      DATA,    "--listen", "127.0.0.1:0",
-                               "--log-level", "info"};
+    static char words[][16] = {
+        "",   "serve",    "--user",      "bench",       "--data",
+        DATA, "--listen", "127.0.0.1:0", "--log-level", "info"};
     for (; count < sizeof words / sizeof words[0]; count++) {
         argv[count] = words[count];
     }
     argv[count] = NULL;
+    argv[0] = program;
     if (fresh) directory_fresh(DATA);
     server_start(to, argv, 0);
 }
@@ -337,6 +340,10 @@ int main(int argc, char **argv) {
                {"idle", idle},
                {"cold", cold}};
     (void)on_core(CLIENT_CORE);
+    const char *slash = strrchr(argv[0], '/');
+    (void)snprintf(program, sizeof program, "%.*s/tidemark",
+                   slash == NULL ? 1 : (int)(slash - argv[0]),
+                   slash == NULL ? "." : argv[0]);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "edits") == 0 && i + 2 < argc) {
             edits((unsigned)atoi(argv[i + 1]), (unsigned)atoi(argv[i + 2]));

@@ -2,7 +2,11 @@
 add_executable(tidemark ${TM_SRC}/cmd/main.c)
 target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
 
-# make bench: each bench/X.c is a program bench_X; what they share is bench/kit.
+# make bench: each bench/X.c is a program bench_X; what they share is bench/kit. Only as it
+# ships: a sanitizer's speed is nobody's.
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    return()
+endif()
 add_custom_target(bench)
 file(GLOB bench_kit CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/kit/*.c)
 add_library(tm_bench STATIC EXCLUDE_FROM_ALL ${bench_kit})

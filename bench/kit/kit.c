@@ -17,7 +17,8 @@ _Noreturn void tm_panic(const char *file, int line, const char *what) {
     die("%s:%d: assertion failed: %s", file, line, what);
 }
 
-static void say(const char *before, const char *format, va_list values) {
+__attribute__((format(printf, 2, 0))) static void
+say(const char *before, const char *format, va_list values) {
     (void)fputs(before, stderr);
     (void)vfprintf(stderr, format, values);
     (void)fputc('\n', stderr);
