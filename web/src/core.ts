@@ -24,6 +24,9 @@ export const outcomes = ["committed", "refused", "superseded", "failed"];
 export const written: readonly Written[] = ["ok", "volatile", "gone"];
 export const LOCAL = 0;
 export const DISK = 1;
+/** For `start`: there is a disk; localStorage was not readable, though it may be there. */
+export const START_DISK = 1;
+export const START_NO_LOCAL = 2;
 export const ASK_PUSH = 1;
 export const ASK_PULL = 2;
 
@@ -122,7 +125,7 @@ type Text = string | Uint8Array;
 export interface Calls {
   load(place: number, key: Text, value: Text): number;
   adopt(browser: Text): number;
-  start(fresh: Text, disk: boolean): number;
+  start(fresh: Text, places: number): number;
   reloaded(): number;
   edit(edit: Text): number;
   begin(): number;

@@ -174,8 +174,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const by = usable();
     const code = by?.run(call);
     if (code === GONE) return "gone";
-    if (!by || code)
-      fail("dead-letter", `no dead letter ${quoted(id)}; see \`deadLetters\``);
+    if (!by || code) fail("dead-letter", `no dead letter ${quoted(id)}; see \`deadLetters\``);
     return writtenBy(by);
   }
 

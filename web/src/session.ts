@@ -11,6 +11,8 @@ import {
   createEngine,
   deadlineOf,
   DISK,
+  START_DISK,
+  START_NO_LOCAL,
   LOCAL,
   outcomes,
   takeEvents,
@@ -324,7 +326,7 @@ export async function openSession(
     run((e) => {
       load(stored);
       writers.forEach((lock, writer) => lock && writer !== fresh && e.adopt(writer));
-      e.start(fresh, disk !== undefined);
+      e.start(fresh, (disk ? START_DISK : 0) | (local ? 0 : START_NO_LOCAL));
     });
   } catch (error) {
     end();

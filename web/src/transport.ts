@@ -4,7 +4,16 @@
  * again by itself. What to send and when to try it again is the engine's to say; this file
  * owns the line: opening it, letting go of it, and the token.
  */
-import { channels, decoder, PULL, SAVE, takeSend, type Connection, type Engine, type Send } from "./core.js";
+import {
+  channels,
+  decoder,
+  PULL,
+  SAVE,
+  takeSend,
+  type Connection,
+  type Engine,
+  type Send,
+} from "./core.js";
 import type { Clock, Page } from "./host.js";
 
 /** The part of a WebSocket that is used. */
@@ -80,7 +89,6 @@ const CUT_BY = [0, 408, 502, 504];
 /** A body that may outlive the page: browsers allow 64 KiB in all. */
 const KEEPALIVE_MAX = 60_000;
 const EXPIRED = 4401;
-
 
 export function makeTransport(options: TransportOptions, host: TransportHost): Transport {
   const { run, read, problem } = host;

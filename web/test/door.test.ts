@@ -9,6 +9,8 @@ import {
   deadlineOf,
   DISK,
   GONE,
+  START_DISK,
+  START_NO_LOCAL,
   LOCAL,
   OK,
   PULL,
@@ -109,6 +111,9 @@ test("the words of core.ts are the engine's numbers", () => {
       (member) => member.replace(/TM_COMMIT(TED|_)/, "").toLowerCase() || "committed",
     ),
   );
+  expect(header).toContain(
+    `enum { TM_START_DISK = ${START_DISK}, TM_START_NO_LOCAL = ${START_NO_LOCAL} };`,
+  );
   const base = read("../../src/core/base.h");
   const codeOf = (name: string): number =>
     Number(new RegExp(`X\\(${name}, (-?\\d+),`).exec(base)?.[1]);
@@ -128,7 +133,7 @@ const now = { wall: 1_790_000_000_000, mono: 5_000 };
 const SEED = new Uint8Array(32).fill(7);
 const engine = async (): Promise<Engine> => {
   const made = await createEngine(core(), "ann", "photos", SEED, () => now);
-  made.start("b-1", true);
+  made.start("b-1", START_DISK);
   return made;
 };
 /** Keeps what is to be kept, and cares for nothing else. */
@@ -187,6 +192,6 @@ test("what is to be sent stays as it was, whatever the engine does next", async 
 test("a record that is longer than any page is loaded", async () => {
   const e = await createEngine(core(), "ann", "photos", SEED, () => now);
   e.load(DISK, "lacking", `"${"z".repeat(1_000_000)}"`); // damaged: reported, not fatal
-  e.start("b-1", true);
+  e.start("b-1", START_DISK);
   expect(asked(e, e.order())).toBe("[]");
 });

@@ -1,5 +1,5 @@
 /** The guard of a disk transaction, and storage that refuses, is missing, or goes. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { decide } from "../src/storage.js";
 import type { Options } from "../src/index.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, settle, type Fields } from "./fakes.js";
@@ -144,6 +144,43 @@ test.each([
     await clock.advance(60_000);
     expect(tab.status).toMatchObject({ pending: 0, volatile: 0, safeToClose: true });
     expect(server.rows[0]?.op["instanceId"]).toBe(id);
+  },
+);
+
+test.each([
+  ["both", {}, 1],
+  ["no IndexedDB", { disk: async () => undefined }, 0],
+  ["no localStorage", { local: () => undefined }, 3],
+  ["neither", { local: () => undefined, disk: async () => undefined }, 2],
+] as [string, Partial<NonNullable<Options<Fields>["storage"]>>, number][])(
+  "%s: the engine is told what it could not see of storage",
+  async (_name, without, places) => {
+    const instantiate = WebAssembly.instantiate;
+    const told: unknown[] = [];
+    const spy = vi.spyOn(WebAssembly, "instantiate").mockImplementation((async (
+      module: WebAssembly.Module,
+      imports?: WebAssembly.Imports,
+    ) => {
+      const { exports } = await instantiate(module, imports ?? {});
+      const start = exports["tm_door_start"] as (...args: unknown[]) => number;
+      const watched = (...args: unknown[]): number => (told.push(args.at(-1)), start(...args));
+      Object.defineProperty(watched, "length", { value: start.length });
+      return { exports: { ...exports, tm_door_start: watched } };
+    }) as never);
+    const { server, browser } = world();
+    const tab: Tab = new Tab(browser, server);
+    tab.more = {
+      storage: {
+        local: () => browser.localStore(tab),
+        disk: async () => browser.diskStore(),
+        locks: () => browser.locks(tab),
+        persist: async () => true,
+        ...without,
+      },
+    };
+    await tab.start();
+    expect(told).toEqual([places]);
+    spy.mockRestore();
   },
 );
 
