@@ -12,6 +12,7 @@
 
 #define SAID_MAX   (4u << 20)
 #define PIECES_MAX 40u
+#define TAIL       24u // bytes at the end that come one by one
 
 static const char *const hosts[] = {"h", NULL};
 static const char *const origins[] = {"http://h", NULL};
@@ -131,6 +132,7 @@ static void talk(daemon *d, const uint8_t *bytes, size_t size, size_t step,
     tm_peer_new(d->server, ends[0]);
     for (size_t at = 0; at < size && !to->closed;) {
         size_t len = size - at < step ? size - at : step;
+        if (step < size && size - at <= TAIL) len = 1;
         ssize_t sent = send(ends[1], bytes + at, len, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0) break; // it does not read any more
         at += (size_t)sent;
