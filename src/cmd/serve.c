@@ -1,4 +1,4 @@
-// serve.c - `tidemark serve`: the daemon. SQLite, the service over it, sockets before it.
+// serve.c - `tidemark serve`: the daemon. A store, the service over it, sockets before it.
 #include "cmd/commands.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "cmd/database.h"
 #include "cmd/logger.h"
 #include "net/server.h"
+#include "store/dynamodb.h"
 #include "store/sqlite.h"
 
 // A core dump would hold everybody's lists. (A leak checker could not look, either.)
@@ -33,6 +34,7 @@
 typedef struct serving {
     const tm_command *command;
     const char *data, *listen, *user, *photos;
+    const char *store_kind, *endpoint, *prefix;
     tm_words origins, hosts;
     tm_logger logger;
     char address[256];
@@ -113,8 +115,40 @@ static void process_prepare(void) {
 
 // ---- parts --------------------------------------------------------------------------
 
+static const char *environment(void *context, const char *name) {
+    (void)context;
+    return getenv(name);
+}
+
+static void on_store_say(void *context, bool bad, const char *line) {
+    const serving *run = context;
+    const tm_logger_value value = {"what", tm_text(line), 0};
+    tm_logger_say(&run->logger, bad ? TM_LOGGER_ERROR : TM_LOGGER_INFO, "store",
+                  &value, 1);
+}
+
+// It begins without DynamoDB, too: what is missing stands in the log, and /readyz is red
+// until it is there.
+static int dynamodb_open(serving *run) {
+    char problem[256] = "";
+    tm_dynamodb_options options = {.alloc = &tm_host_alloc,
+                                   .endpoint = run->endpoint,
+                                   .prefix = run->prefix,
+                                   .env = environment,
+                                   .say = on_store_say,
+                                   .say_context = run};
+    if (tm_dynamodb_open(&options, &run->store, problem) == TM_OK) return -1;
+    run->store = NULL;
+    return tm_failure(run->command, "%s", problem);
+}
+
+static bool is_dynamodb(const serving *run) {
+    return strcmp(run->store_kind, "dynamodb") == 0;
+}
+
 static int store_open(serving *run) {
     char problem[256] = "";
+    if (is_dynamodb(run)) return dynamodb_open(run);
     if (mkdir(run->data, 0700) != 0 && errno != EEXIST) {
         return tm_failure(run->command, "%s: %s", run->data, strerror(errno));
     }
@@ -176,9 +210,11 @@ static void greet(const serving *run) {
     bool six = strchr(run->address, ':') != NULL;
     (void)snprintf(url, sizeof url, "http://%s%s%s:%u/", six ? "[" : "",
                    run->address, six ? "]" : "", tm_server_port(run->server));
+    const tm_logger_value here = {"data", tm_text(run->data), 0};
+    const tm_logger_value there = {"store", tm_text(run->store_kind), 0};
     const tm_logger_value values[] = {{"url", tm_text(url), 0},
                                       {"user", tm_text(run->user), 0},
-                                      {"data", tm_text(run->data), 0},
+                                      is_dynamodb(run) ? there : here,
                                       {"version", tm_text(TM_VERSION), 0}};
     const tm_logger_value warning[] = {
         {"warning",
@@ -231,6 +267,7 @@ static int serve_main(const tm_command *command, int argc, char **argv) {
     serving run = {.command = command,
                    .data = "data",
                    .listen = "127.0.0.1:8080",
+                   .store_kind = "sqlite",
                    .logger = {TM_LOGGER_INFO, STDERR_FILENO}};
     const tm_option options[] = {
         {"data", "DIR", TM_OPTION_TEXT, &run.data,
@@ -245,6 +282,12 @@ static int serve_main(const tm_command *command, int argc, char **argv) {
          "a page from there may ask, too; may be given again"},
         {"allow-host", "HOST", TM_OPTION_WORDS, &run.hosts,
          "another name of this server; may be given again"},
+        {"store", "sqlite|dynamodb", TM_OPTION_CHOICE, &run.store_kind,
+         "default sqlite, in --data; dynamodb: tidemark tables makes its tables"},
+        {"dynamodb-endpoint", "URL", TM_OPTION_TEXT, &run.endpoint,
+         "default: the region's own"},
+        {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &run.prefix,
+         "of the tables' names; default " TM_DYNAMODB_PREFIX},
         {"log-level", "error|info|debug", TM_OPTION_CHOICE, &level, "default info"},
         {0}};
     char **rest;
@@ -265,6 +308,7 @@ const tm_command tm_command_serve = {
         "a line, on stderr.\n",
     .example =
         "  tidemark serve --user demo --data data --photos ~/Pictures\n"
-        "  tidemark serve --user demo --listen 127.0.0.1:0 --log-level error\n",
+        "  tidemark serve --user demo --listen 127.0.0.1:0 --log-level error\n"
+        "  tidemark serve --user demo --store dynamodb\n",
     .run = serve_main,
 };

@@ -24,8 +24,9 @@ typedef struct tm_dynamodb_options {
     const char *prefix; // borrows; NULL = TM_DYNAMODB_PREFIX; [A-Za-z0-9_.-]{0,64}
     const char *(*env)(void *context, const char *name); // the environment
     void *env_context;                                   // keeps
-    void (*say)(void *context, const char *line); // a line for the log; may be NULL
-    void *say_context;                            // keeps
+    // A line for the log; `bad`: a person should look. May be NULL.
+    void (*say)(void *context, bool bad, const char *line);
+    void *say_context; // keeps
 
     // 0 = as in life: 10 s for what was certainly not done, 60 s for a frozen put (at
     // most an hour).

@@ -11,6 +11,7 @@
 #define ANSWER_MAX   (8u << 20) // a page is 1 MB, escaped at most six times as long
 #define PAUSE_MIN_MS 25u
 #define PAUSE_MAX_MS 5000u
+#define QUICK_MS     2000u
 #define TRIES_MAX    12u // of what was certainly not done
 #define HOUR_MS      3600000u
 #define DEPTH        12u // of DescribeTable's answer there are seven
@@ -38,12 +39,12 @@ static tm_span text(const char *from) {
 
 // ---- what is said of it -------------------------------------------------------------
 
-static void say(tm_dynamodb_client *client, const char *line) {
+static void say(tm_dynamodb_client *client, bool bad, const char *line) {
     // One trouble is one line, however many calls meet it.
     if (strcmp(client->said, line) == 0) return;
     (void)snprintf(client->said, sizeof client->said, "%s", line);
     if (client->config.say != NULL) {
-        client->config.say(client->config.say_context, line);
+        client->config.say(client->config.say_context, bad, line);
     }
 }
 
@@ -69,12 +70,12 @@ static void end(tm_dynamodb_call *call, tm_status status) {
     call->status = status;
     bool well = status == TM_OK || status == TM_E_CONFLICT || status == TM_E_STATE;
     if (well) {
-        if (client->health != TM_OK) say(client, "DynamoDB answers again");
+        if (client->health != TM_OK) say(client, false, "DynamoDB answers again");
         client->health = TM_OK;
         client->trouble[0] = client->said[0] = '\0';
     } else if (status != TM_E_RANGE && status != TM_E_NOMEM) {
         client->health = status;
-        say(client, client->trouble);
+        say(client, true, client->trouble);
     }
     call->done(call); // it may be gone
 }
@@ -88,6 +89,7 @@ static void try_failed(tm_dynamodb_call *call, bool done_perhaps, bool again) {
     if (done_perhaps && call->writes) call->was_unsure = true;
     uint64_t spent = tm_http_now(config->http).mono_ms - call->began_ms;
     uint64_t limit = call->was_unsure ? config->frozen_ms : config->patience_ms;
+    if (call->quick && limit > QUICK_MS) limit = QUICK_MS;
     uint8_t dice[4];
     tm_http_random(config->http, dice, sizeof dice);
     uint64_t pause = PAUSE_MAX_MS;
@@ -449,7 +451,7 @@ void tm_dynamodb_begin(tm_dynamodb_client *client, tm_dynamodb_call *call,
     call->writes = kinds[kind].writes;
     call->restart = NULL;
     call->member = NULL;
-    call->was_unsure = call->renewed = false;
+    call->was_unsure = call->renewed = call->quick = false;
     call->tries = 0;
     call->body.alloc = client->config.alloc;
     tm_buf_reset(&call->body);

@@ -50,6 +50,7 @@ typedef struct tm_dynamodb_call {
     tm_dynamodb_kind kind;
     const char *action; // keeps: "PutItem"
     bool writes;        // a lost answer leaves it unsure
+    bool quick;         // two seconds are enough: somebody waits for whatever comes
     tm_buf body;        // owned: the request, from tm_dynamodb_begin on
     // Each member of the answer but ConsumedCapacity: read its value. May be called again
     // from the first one, after an answer that ended badly; `restart` says so.
@@ -92,8 +93,9 @@ typedef struct tm_dynamodb_client_config {
     const char *region;   // borrows; NULL or "" = tm_aws_region
     uint64_t patience_ms; // with what was certainly not done
     uint64_t frozen_ms;   // with what may have been; at most an hour
-    void (*say)(void *context, const char *line); // a line for the log; may be NULL
-    void *say_context;                            // keeps
+    // A line for the log; `bad`: a person should look. May be NULL.
+    void (*say)(void *context, bool bad, const char *line);
+    void *say_context; // keeps
 } tm_dynamodb_client_config;
 
 struct tm_dynamodb_client {

@@ -145,7 +145,7 @@ static void hole_say(tm_dynamodb_job *job, uint64_t last, uint64_t next) {
                    (unsigned long long)last, (unsigned long long)next, (int)len,
                    (const char *)key.user.ptr);
     if (d->client.config.say != NULL) {
-        d->client.config.say(d->client.config.say_context, line);
+        d->client.config.say(d->client.config.say_context, true, line);
     }
 }
 

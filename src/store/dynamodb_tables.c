@@ -174,7 +174,7 @@ static void check_done(tm_dynamodb_call *call) {
         return;
     }
     if (d->schema[0] != '\0' && d->client.config.say != NULL) {
-        d->client.config.say(d->client.config.say_context, d->schema);
+        d->client.config.say(d->client.config.say_context, true, d->schema);
     }
     check_over(d);
 }
@@ -185,6 +185,7 @@ static void check_ask(tm_dynamodb *d) {
     tm_buf_text(&call->body, "\"TableName\":\"");
     tm_buf_text(&call->body, name_of(d, d->check.table));
     tm_buf_text(&call->body, "\"}");
+    call->quick = true;
     call->restart = check_restart;
     call->member = check_member;
     call->done = check_done;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh - what is tried against others' code: our signatures by two libraries that make
-# them too, the store by Amazon's own DynamoDB Local. Needs the tests of the preset
-# `release`. Prints TAP.
+# them too, the store and the daemon by Amazon's own DynamoDB Local. Needs the preset
+# `release` with its tests. Prints TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit
 programs=build/release
@@ -15,5 +15,12 @@ else
   echo "not ok - requests were signed"
 fi
 
-tests/dynamodb/with-local.sh env CMOCKA_MESSAGE_OUTPUT=TAP $programs/dynamodb_store ||
-  echo "not ok - the store on DynamoDB Local (exit $?)"
+beside() { # what runs beside one DynamoDB Local
+  CMOCKA_MESSAGE_OUTPUT=TAP $programs/dynamodb_store ||
+    echo "not ok - the store on DynamoDB Local (exit $?)"
+  node tests/dynamodb/daemon.mjs $programs/tidemark ||
+    echo "not ok - the daemon on DynamoDB Local (exit $?)"
+}
+export -f beside
+export programs
+tests/dynamodb/with-local.sh bash -c beside || echo "not ok - beside DynamoDB Local"

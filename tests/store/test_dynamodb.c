@@ -25,8 +25,9 @@ static const char *env(void *context, const char *name) {
     return NULL;
 }
 
-static void on_say(void *context, const char *line) {
+static void on_say(void *context, bool bad, const char *line) {
     (void)context;
+    (void)bad;
     snprintf(said, sizeof said, "%s", line);
 }
 

@@ -1,0 +1,130 @@
+// daemon.mjs PROGRAM - the daemon and `tidemark tables` on the DynamoDB that TM_DYNAMODB
+// names: without tables, with them, killed and started again, and with nobody there.
+// Prints TAP.
+import { spawn, spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+
+const [program] = process.argv.slice(2);
+const endpoint = process.env.TM_DYNAMODB;
+const env = {
+  PATH: process.env.PATH,
+  AWS_ACCESS_KEY_ID: 'tests',
+  AWS_SECRET_ACCESS_KEY: 'secret',
+  AWS_REGION: 'eu-central-1',
+};
+let failed = 0;
+const check = (name, good, seen) => {
+  if (!good) console.log(`# ${JSON.stringify(seen)}`);
+  console.log(`${good ? 'ok' : 'not ok'} - ${name}`);
+  failed += !good;
+};
+
+const tables = (...words) => {
+  const run = spawnSync(
+    program,
+    ['tables', ...words, '--dynamodb-endpoint', endpoint, '--dynamodb-prefix', 'daemon-'],
+    { env, encoding: 'utf8' },
+  );
+  return { code: run.status, out: run.stdout, err: run.stderr };
+};
+
+// The daemon, once it listens; `log` is what it has said so far.
+async function serve(at = endpoint) {
+  const child = spawn(
+    program,
+    ['serve', '--user', 'ann', '--listen', '127.0.0.1:0', '--store', 'dynamodb',
+      '--dynamodb-endpoint', at, '--dynamodb-prefix', 'daemon-'],
+    { env, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const daemon = { child, log: '', ended: new Promise((end) => child.on('exit', end)) };
+  daemon.url = await new Promise((found, lost) => {
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      daemon.log += text;
+      const url = daemon.log.match(/"event":"listening","url":"([^"]+)\/"/);
+      if (url) found(url[1]);
+    });
+    child.on('exit', () => lost(new Error(daemon.log)));
+  });
+  daemon.ready = async () => {
+    const answer = await fetch(`${daemon.url}/readyz`);
+    return { status: answer.status, text: await answer.text() };
+  };
+  daemon.save = async (n) => {
+    const operation = {
+      id: `op-${n}`, type: 'ADD', instanceId: `i-${n}`, imageId: 'img-7',
+      data: { photoNumber: '12' }, timestamp: 1790000000000 + n, browserId: 'b-1', version: n,
+    };
+    const answer = await fetch(`${daemon.url}/v1/lists/selected-images/operations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user: 'ann', operations: [operation] }),
+    });
+    return { status: answer.status, again: answer.headers.get('retry-after'), body: await answer.json() };
+  };
+  daemon.list = async () => (await fetch(`${daemon.url}/v1/lists/selected-images`)).json();
+  daemon.stop = async (signal) => {
+    child.kill(signal);
+    return daemon.ended;
+  };
+  return daemon;
+}
+
+// Asks until it is so, or half a minute is over: what is waited for happens elsewhere.
+async function until(ask, good) {
+  const end = Date.now() + 30000;
+  for (;;) {
+    const seen = await ask();
+    if (good(seen) || Date.now() > end) return seen;
+    await new Promise((next) => setImmediate(next));
+  }
+}
+
+let seen = tables('check');
+check('tables check names what is missing', seen.code === 1 && /daemon-operations: missing/.test(seen.out), seen);
+
+let daemon = await serve();
+check('the log says what to do', /"level":"ERROR","event":"store".*tidemark tables create/.test(daemon.log), daemon.log);
+seen = await daemon.ready();
+check('/readyz is red and says it', seen.status === 503 && /tables create/.test(seen.text), seen);
+seen = await daemon.save(1);
+check('a save is answered 503 with Retry-After', seen.status === 503 && Number(seen.again) > 0, seen);
+
+seen = tables('create', '--json');
+check('tables create makes both', seen.code === 0 && JSON.parse(seen.out).tables.every((one) => one.state === 'created' && one.onDemand), seen);
+seen = tables('create');
+check('and leaves them alone the second time', seen.code === 0 && (seen.out.match(/: well, paid by request/g) ?? []).length === 2, seen);
+seen = tables('check', '--json');
+check('tables check is content', seen.code === 0 && JSON.parse(seen.out).ok === true, seen);
+
+seen = await until(daemon.ready, ({ status }) => status === 200);
+check('/readyz turns green without a restart', seen.status === 200, seen);
+seen = await daemon.save(1);
+check('and saves are accepted', seen.status === 200 && seen.body.acks[0].status === 'ok' && seen.body.head === 1, seen);
+await daemon.save(2);
+await daemon.stop('SIGKILL');
+
+daemon = await serve();
+seen = await daemon.list();
+check('another daemon has what a killed one acknowledged', seen.version === 2 && seen.selectedImages.length === 2, seen);
+seen = await daemon.save(2);
+check('and knows it again', seen.status === 200 && seen.body.acks[0].status === 'duplicate', seen);
+const other = await serve();
+seen = await other.save(3);
+check('two daemons take turns', seen.status === 200 && seen.body.head === 3, seen);
+seen = await daemon.save(4);
+check('whoever comes second re-reads and goes on', seen.status === 200 && seen.body.head === 4, seen);
+check('both end well', (await daemon.stop('SIGTERM')) === 0 && (await other.stop('SIGTERM')) === 0);
+
+const port = await new Promise((found) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const free = server.address().port;
+    server.close(() => found(free));
+  });
+});
+daemon = await serve(`http://127.0.0.1:${port}`);
+seen = await daemon.ready();
+check('with nobody there it starts, and is red', seen.status === 503 && /is the endpoint right, and up\?/.test(seen.text), seen);
+seen = await daemon.save(1);
+check('saves then get 503', seen.status === 503 && Number(seen.again) > 0, seen);
+check('and it ends well', (await daemon.stop('SIGTERM')) === 0);
+process.exitCode = failed ? 1 : 0;
