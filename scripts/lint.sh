@@ -19,7 +19,7 @@ cppcheck --quiet --project=build/asan/compile_commands.json --std=c11 --error-ex
   --suppress=pointerSize --suppress=memleak -i tests || status=1
 # SC2317: it cannot see that a function is called by its name
 shellcheck -x -e SC2317 -P SCRIPTDIR/.. scripts/*.sh tests/*.sh tests/*/*.sh .ci/run || status=1
-for package in web labeler; do
+for package in web labeler examples/vanilla examples/react; do
   [ ! -f $package/tsconfig.json ] || node_modules/.bin/tsc --noEmit -p $package || status=1
 done
 exit $status

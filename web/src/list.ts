@@ -302,7 +302,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const { phase, pending, volatile, receipts } = engineStatus;
     const waits = held.length;
     const said = new Map(Object.entries(receipts));
-    const moved = [...said.keys(), ...old.receipts.keys()].filter(
+    const moved = [...new Set([...said.keys(), ...old.receipts.keys()])].filter(
       (id) => said.get(id) !== old.receipts.get(id),
     );
     const next: Status = {

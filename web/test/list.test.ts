@@ -83,6 +83,19 @@ test("one edit tells one item", async () => {
   expect(list.item(a).snapshot()).toBeUndefined();
 });
 
+test("one edit tells one receipt", async () => {
+  const { list } = await offline();
+  const a = list.add("a").id,
+    b = list.add("b").id;
+  await settle();
+  const told: string[] = [];
+  list.receipt(a).subscribe(() => told.push("a"));
+  list.receipt(b).subscribe(() => told.push(`b ${list.receipt(b).snapshot()}`));
+  list.update(b, { description: "x" });
+  await settle();
+  expect(told).toEqual(["b kept", "b disk"]);
+});
+
 test("a batch that throws did not happen, and nobody hears of it", async () => {
   const { list } = await offline();
   const { id } = list.add("1.jpg", { description: "one" });

@@ -99,6 +99,28 @@ test("what is stored is in it, of other pages and dead ones too; what was accept
   expect(of(await exportRescue(tab.list)).operations).toEqual([]);
 });
 
+test("what storage says of an operation is believed: accepted, decided, damaged", async () => {
+  const { server, browser } = world();
+  server.down = true;
+  await browser.locks({}).take("w"); // another page's: nothing here takes care of it
+  const entry = (version: number, more: object = {}): string =>
+    JSON.stringify({
+      writer: "w",
+      generation: 0,
+      operations: [{ id: `o${version}`, type: "ADD", browserId: "w", version, ...more }],
+    });
+  browser.local.set("writer/w", '{"next":9,"decided":3}');
+  browser.disk.set("writer/w", '{"next":9,"decided":2}');
+  browser.local.set("op/o3", entry(3)); // decided
+  browser.local.set("op/o4", entry(4)); // accepted, as the disk knows
+  browser.disk.set("op/o4", entry(4, { seq: 7 }));
+  browser.local.set("op/o5", entry(5)); // open
+  browser.local.set("op/o6", "{"); // damaged
+  const tab = await Tab.open(browser, server);
+  const { operations } = of(await exportRescue(tab.list));
+  expect(operations.map(({ id }) => id)).toEqual(["o5"]);
+});
+
 test("drafts are written first", async () => {
   const { server, browser } = world();
   server.down = true;
@@ -173,6 +195,9 @@ test("an entry that is still there for others is not written over", async () => 
   browser.local.delete(entry);
   const next = await Tab.open(browser, server);
   expect(await importRescue(next.list, text)).toEqual({ added: 1, known: 1 });
+  await settle();
+  next.kill();
+  await Tab.open(browser, server); // it has what is stored, and nothing else
   server.down = false;
   await clock.advance(60_000);
   expect(sent(server).sort()).toEqual(["first", "second"]);
