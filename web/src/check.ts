@@ -12,9 +12,8 @@ export type Checked<F extends string> = ReturnType<typeof checkOptions<F>>;
 
 export function checkOptions<F extends string>(options: Options<F>) {
   const { user, list, storage = {}, clock = browserClock } = options;
-  if (!user || typeof user !== "string") fail("user", "openList needs `user`: whose list is it?");
-  if (!/^[a-z0-9-]{1,64}$/.test(list))
-    fail("list", `a list's name is 1 to 64 of a-z, 0-9 and "-", not ${quoted(list)}`);
+  if (!user || typeof user !== "string") fail("user", "whose list is it?");
+  if (!/^[a-z0-9-]{1,64}$/.test(list)) fail("list", "1 to 64 of a-z, 0-9 and -");
   options.fields?.forEach(checkName);
   const url = address(options.url);
   // Encoded, so that no user's name can reach into another's records.
@@ -51,10 +50,7 @@ function address(given: string): string {
     // said below
   }
   if (!url || !/^https?:[^?@]*$/.test(url.href))
-    fail(
-      "url",
-      `write the url like "https://photos.example", not ${quoted(given)}; a token is an option`,
-    );
+    fail("url", "write it like https://photos.example");
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
@@ -64,10 +60,7 @@ const browserSocket = (): OpenSocket | null =>
 /** SEMANTICS 1; and not what an item has already. */
 function checkName(name: string): void {
   if (!/^(?!(id|imageId)$)[A-Za-z][A-Za-z0-9_]{0,31}$/.test(name))
-    fail(
-      "field-name",
-      `a field cannot be called ${quoted(name)}: a letter, then up to 31 letters, digits and "_"; not id or imageId`,
-    );
+    fail("field-name", `${quoted(name)}: use a letter, then up to 31 letters, digits and _`);
 }
 
 /** SEMANTICS 8. */
@@ -83,14 +76,13 @@ export function checkData<F extends string>(
     if (value === undefined) continue;
     some = true;
     if (fields && !fields.includes(name as F))
-      fail("field", `no field ${quoted(name)}; this list has ${fields.join(", ")}`);
+      fail("field", `${quoted(name)} is none of ${fields.join(", ")}`);
     checkName(name);
     if (value === null) continue;
     const whole = typeof value === "string" && !/\p{Surrogate}/u.test(value);
     const { length } = encoder.encode(value);
-    if (!whole) fail("value", `${name} must be null or a string of whole characters`);
-    if (length > VALUE_MAX)
-      fail("too-long", `${name} is too long: ${length} bytes, at most ${VALUE_MAX} fit`);
+    if (!whole) fail("value", `${name} must be null or whole characters`);
+    if (length > VALUE_MAX) fail("too-long", `${name} has ${length} bytes, ${VALUE_MAX} fit`);
   }
   return some;
 }

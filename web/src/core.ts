@@ -182,7 +182,7 @@ export async function loadCore(
   const given: unknown = source; // a Module has no members, so every type looks like one
   if (given instanceof WebAssembly.Module) return given;
   const answer = await fetch(source as URL);
-  if (!answer.ok) fail("core", `no core.wasm at ${source} (${answer.status}); \`core\` says where`);
+  if (!answer.ok) fail("core", `core.wasm is not at ${source} (${answer.status})`);
   return WebAssembly.compile(await answer.arrayBuffer());
 }
 

@@ -11,10 +11,10 @@ export interface TidemarkError extends Error {
 }
 
 export function fail(code: string, says: string): never {
-  throw Object.assign(new Error(`tidemark: ${says}`), { code });
+  throw Object.assign(new Error(`tidemark: ${code}: ${says}`), { code });
 }
 
 export const quoted = (text: unknown): string => JSON.stringify(text);
 
 /** What is true when the engine has stopped, wherever that is said. */
-export const STOPPED = "the engine stopped; what is stored is safe: reload the page";
+export const STOPPED = "what is stored is safe; reload the page";

@@ -102,7 +102,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   /** The session that takes an edit; none while it is being replaced. */
   function usable(): Session | undefined {
-    if (closed) fail("closed", "this list is closed; open it again");
+    if (closed) fail("closed", "open it again");
     alive();
     if (batches.length === 0) {
       comeBack();
@@ -158,7 +158,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     try {
       const result = work() as unknown;
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function")
-        fail("batch", "a batch takes no async function; write at once");
+        fail("batch", "write at once, not async");
       keep = true;
     } finally {
       batches.pop()?.forEach(touch);
@@ -174,7 +174,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const by = usable();
     const code = by?.run(call);
     if (code === GONE) return "gone";
-    if (!by || code) fail("dead-letter", `no dead letter ${quoted(id)}; see \`deadLetters\``);
+    if (!by || code) fail("dead-letter", `there is no ${quoted(id)}`);
     return writtenBy(by);
   }
 
@@ -210,8 +210,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       await then();
     })()
       .catch((error: unknown) => {
-        if (!stopped)
-          say("core", "reopen", `the list does not open again (${error}): reload the page`);
+        if (!stopped) say("core", "reopen", `${error}; reload the page`);
       })
       .then(() => {
         if (changing === work) changing = undefined;
@@ -250,13 +249,14 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
         changed();
       },
       settled: () => own() && settled(),
-      stale() {
+      stale(code, detail) {
+        say("storage", code, detail);
         stale = true;
         settled();
       },
       stopped(why) {
         stopped = true;
-        say("core", "stopped", `${STOPPED} (${why})`);
+        say("core", "stopped", `${why}: ${STOPPED}`);
         changed();
       },
     });
@@ -268,7 +268,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       try {
         write(edit);
       } catch (error) {
-        say("core", "held", `an edit made meanwhile was refused: ${error}`);
+        say("core", "held", `an edit was refused: ${error}`);
       }
     }
     changed();
@@ -348,13 +348,12 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       return { id, written: write({ type: "ADD", instanceId: id, imageId, data: { ...data } }) };
     },
     update(id, data) {
-      if (!checkData(data, fields)) fail("empty", "update needs at least one field");
+      if (!checkData(data, fields)) fail("empty", "an update needs a field");
       return write({ type: "UPDATE_METADATA", instanceId: id, data: { ...data } });
     },
     remove: (id) => write({ type: "DELETE", instanceId: id }),
     setSort(sort) {
-      if (sort !== "asc" && sort !== "desc")
-        fail("sort", `the sort direction is "asc" or "desc", not ${quoted(sort)}`);
+      if (sort !== "asc" && sort !== "desc") fail("sort", "asc or desc");
       return write({ type: "SORT_CHANGE", sort });
     },
     batch,
@@ -377,8 +376,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     async flush() {
       session?.ask();
       while (status.pending > 0) {
-        if (closed || stopped)
-          fail("flush", "closed before the server held all; the rest is stored");
+        if (closed || stopped) fail("flush", "closed first; the rest is stored");
         await new Promise<void>((look) => news.push(look)); // at the next change
       }
     },
@@ -410,8 +408,7 @@ const NOTHING: Pick<EngineStatus, "phase" | "pending" | "volatile" | "receipts">
 };
 
 type Dead = { readonly operation: Record<string, unknown>; readonly code: string };
-function letterOf<F extends string>(dead: Dead): DeadLetter<F> {
-  const { id, type, instanceId: item, imageId, data, sort } = dead.operation;
-  const letter = JSON.stringify({ id, type, code: dead.code, item, imageId, data, sort });
-  return JSON.parse(letter) as DeadLetter<F>; // without what it does not have
+function letterOf<F extends string>({ operation, code }: Dead): DeadLetter<F> {
+  const { id, type, instanceId: item, imageId, data, sort } = operation;
+  return { id, type, code, item, imageId, data, sort } as DeadLetter<F>;
 }

@@ -37,7 +37,7 @@ export type SessionHost = Pick<EventTable, "show" | "status" | "superseded"> & {
   /** All events of one call were told; whoever listens may be told now. */
   settled(): void;
   /** This life must end: begin another from what is stored. */
-  stale(): void;
+  stale(code: string, detail: string): void;
   /** The engine must not be called again, nor may there be another life in this page. */
   stopped(why: string): void;
 };
@@ -60,7 +60,7 @@ export interface Session {
   storage(): Status["storage"];
 }
 
-const NOT_THEIRS = "the token is another user's: open the list of that one";
+const NOT_THEIRS = "the token is another user's; sign in again";
 const WRITER = "writer/";
 /** An entry is kept blindly, but for whose it is: its first member. */
 const OWNER = /^(?:writer|lacking)\/(.+)$|^\{"writer":"([A-Za-z0-9._~-]{1,64})"/;
@@ -122,7 +122,7 @@ export async function openSession(
     }
     engine = await createEngine(module, options.user, options.list, random(32), () => {
       last = Math.max(last, Math.floor(clock.mono()));
-      return { wall: Math.max(0, Math.floor(clock.wall())), mono: last };
+      return { wall: Math.floor(clock.wall()), mono: last };
     });
   } catch (error) {
     free();
@@ -184,8 +184,7 @@ export async function openSession(
     superseded: host.superseded,
     dead: host.status,
     authorize: () => transport.authorize(),
-    damage: ({ key, value }) =>
-      host.say("damage", "damage", `the stored record ${key} is passed over: ${value}`),
+    damage: ({ key, value }) => host.say("damage", "damage", `${key} is ${value}`),
     diverged: ({ value }) => host.say("diverged", "diverged", value),
     problem({ key, value }) {
       if (key === "silent") transport.wake(true);
@@ -194,7 +193,7 @@ export async function openSession(
   };
 
   const transport = makeTransport(
-    { ...options, random: () => (random(1)[0] ?? 0) / 256 },
+    { ...options, random: Math.random },
     {
       run,
       read,
@@ -241,7 +240,7 @@ export async function openSession(
       if (disk) place("disk", "ok");
     } catch (error) {
       place("disk", "refuses");
-      if (!over) host.say("storage", "disk", `IndexedDB refuses (${error}): free some space`);
+      if (!over) host.say("storage", "disk", `${error}; free some space`);
     }
     committing = undefined;
     run((e) => e.committed(BigInt(ticket), outcomes.indexOf(outcome), BigInt(cursor)));
@@ -269,7 +268,7 @@ export async function openSession(
         e.reloaded();
       });
     } catch (error) {
-      stale("disk", `IndexedDB could not be read (${error})`);
+      stale("disk", `${error}`);
     } finally {
       reloading = undefined;
     }
@@ -284,9 +283,7 @@ export async function openSession(
   }
 
   function stale(code: string, detail: string): void {
-    if (over) return;
-    host.say("storage", code, `${detail}; the list begins again`);
-    host.stale();
+    if (!over) host.stale(code, `${detail}; begun again`);
   }
 
   // ---- Writers ------------------------------------------------------------------------

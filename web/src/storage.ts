@@ -56,17 +56,19 @@ export function decide(
   state: string | undefined,
 ): Committed & { readonly writes: readonly Write[] } {
   const [generation, cursor] = pair(state);
-  if (!guard) return { outcome: "committed", cursor: Math.max(cursor, 0), writes: always };
-  if (guard[0] > generation || (guard[0] === generation && guard[1] > cursor))
-    return { outcome: "committed", cursor: guard[1], writes: [...guarded, ...always] };
-  return { outcome: generation > guard[0] ? "superseded" : "refused", cursor, writes: always };
+  const newer = guard && (guard[0] > generation || (guard[0] === generation && guard[1] > cursor));
+  return {
+    outcome: !guard || newer ? "committed" : generation > guard[0] ? "superseded" : "refused",
+    cursor: newer ? guard[1] : Math.max(cursor, 0),
+    writes: newer ? [...guarded, ...always] : always,
+  };
 }
 
 /** The stored (generation, cursor); any pair exceeds an absent or unreadable one. */
-function pair(state: string | undefined): [generation: number, cursor: number] {
+function pair(state = ""): [generation: number, cursor: number] {
   try {
-    const { generation, cursor } = JSON.parse(state ?? "") as Record<string, unknown>;
-    if (typeof generation === "number" && typeof cursor === "number") return [generation, cursor];
+    const { generation, cursor } = JSON.parse(state) as Record<string, never>;
+    if (generation! >= 0 && cursor! >= 0) return [generation!, cursor!];
   } catch {
     // as absent
   }
@@ -76,36 +78,31 @@ function pair(state: string | undefined): [generation: number, cursor: number] {
 /** localStorage below `tidemark/<scope>/`; undefined where there is none. */
 export function browserLocal(scope: string): LocalStore | undefined {
   const prefix = `tidemark/${scope}/`;
-  let storage: Storage;
+  const own = (key: string): boolean => key.startsWith(prefix);
   try {
-    storage = globalThis.localStorage; // a page without the right to it throws here
-    if (!storage) return undefined;
+    const storage = globalThis.localStorage; // a page without the right to it throws here
     void storage.length;
+    return {
+      keys: () =>
+        Object.keys(storage)
+          .filter(own)
+          .map((key) => key.slice(prefix.length)),
+      get: (key) => storage.getItem(prefix + key),
+      set: (key, text) => storage.setItem(prefix + key, text),
+      remove: (key) => storage.removeItem(prefix + key),
+      watch(changed) {
+        const leave = new AbortController();
+        const told = ({ storageArea, key }: StorageEvent): void => {
+          if (storageArea !== storage) return;
+          if (key === null || own(key)) changed(key && key.slice(prefix.length));
+        };
+        globalThis.addEventListener("storage", told, { signal: leave.signal });
+        return () => leave.abort();
+      },
+    };
   } catch {
     return undefined;
   }
-  return {
-    keys() {
-      const keys: string[] = [];
-      for (let i = 0; i < storage.length; i++) {
-        const key = storage.key(i);
-        if (key?.startsWith(prefix)) keys.push(key.slice(prefix.length));
-      }
-      return keys;
-    },
-    get: (key) => storage.getItem(prefix + key),
-    set: (key, text) => storage.setItem(prefix + key, text),
-    remove: (key) => storage.removeItem(prefix + key),
-    watch(changed) {
-      const told = (event: StorageEvent): void => {
-        if (event.storageArea !== storage) return;
-        if (event.key === null) changed(null);
-        else if (event.key.startsWith(prefix)) changed(event.key.slice(prefix.length));
-      };
-      globalThis.addEventListener("storage", told);
-      return () => globalThis.removeEventListener("storage", told);
-    },
-  };
 }
 
 const RECORDS = "records";

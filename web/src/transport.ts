@@ -85,7 +85,6 @@ const UPGRADE_MS = 5 * 60_000;
 /** A waiting pull that breaks after so long was cut off by something between, twice in a row. */
 const CUT_MS = 4_000;
 const CUTS_MAX = 2;
-const CUT_BY = [0, 408, 502, 504];
 /** A body that may outlive the page: browsers allow 64 KiB in all. */
 const KEEPALIVE_MAX = 60_000;
 const EXPIRED = 4401;
@@ -114,7 +113,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
       stop = due ? clock.after(ms ?? 0, due) : stop;
     };
   };
-  const [retry, patience, climb, authorizing] = [timer(), timer(), timer(), timer()];
+  const [retry, patience, climb] = [timer(), timer(), timer()];
 
   const backoff = (failed: number): number =>
     Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + random() / 2);
@@ -148,7 +147,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
       const asked = (bearer = (async () => (typeof token === "function" ? token() : token))());
       asked.catch((error: unknown) => {
         if (bearer === asked) bearer = undefined;
-        problem("no-token", `\`token\` failed: ${error}; it is asked again`);
+        problem("no-token", `${error}; asking again`);
       });
     }
     return bearer;
@@ -169,7 +168,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
           listen(open(`${url.replace(/^http/, "ws")}/v1/ws`, protocols));
         } catch (error) {
           // A token that no subprotocol can carry, or a page that may not connect there.
-          problem("socket", `the WebSocket does not open: ${error}; going on without`);
+          problem("socket", `${error}; going on without`);
           failed();
         }
       },
@@ -284,12 +283,14 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     if (status > 0 && status !== 401) refusals = 0;
     if (status > 0 && !answering) {
       // The server is back: so may be its WebSocket.
-      failures = Math.min(failures, 1);
-      if (failures > 0) reconnect(backoff(0));
+      if (failures > 0) {
+        failures = 1;
+        reconnect(backoff(0));
+      }
     }
     answering = status > 0;
     if (kind === PULL && channel === "longpoll") {
-      cuts = CUT_BY.includes(status) && took >= CUT_MS ? cuts + 1 : 0;
+      cuts = (status === 0 || status > 407) && took >= CUT_MS ? cuts + 1 : 0;
       if (cuts >= CUTS_MAX) return enter("poll");
     }
     tell();
@@ -299,9 +300,9 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     if (stopped) return;
     bearer = undefined;
     const again = typeof token === "function" && refusals === 0;
-    if (!again) problem("token", "the server refused the token: sign in again");
-    authorizing(again ? 0 : backoff(refusals + 4), () => {
-      ask().then(() => run((engine) => engine.authorized()), authorize);
+    if (!again) problem("token", "sign in again");
+    clock.after(again ? 0 : backoff(refusals + 4), () => {
+      if (!stopped) ask().then(() => run((engine) => engine.authorized()), authorize);
     });
     refusals++;
   }
@@ -309,16 +310,14 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
   return {
     start() {
       stopped = false;
-      if (!page.online()) lose();
-      else if (open) connect();
-      else enter("longpoll");
+      if (page.online()) reconnect(0);
+      else lose();
     },
     stop() {
       stopped = true;
       abort((kind) => kind === PULL);
       drop();
       climb();
-      authorizing();
     },
     wake(dead) {
       if (opened && !dead) return;

@@ -65,10 +65,10 @@ export type DeadLetter<F extends string> = {
   /** Why, as a stable word: "too-many-items", "refused-by-policy", ... */
   readonly code: string;
   /** The item it was for; absent for a sort direction. */
-  readonly item?: Id;
-  readonly imageId?: string;
-  readonly data?: Data<F>;
-  readonly sort?: Direction;
+  readonly item?: Id | undefined;
+  readonly imageId?: string | undefined;
+  readonly data?: Data<F> | undefined;
+  readonly sort?: Direction | undefined;
 };
 
 /**

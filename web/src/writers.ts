@@ -84,15 +84,13 @@ export function leases(
     let stop = (): void => {};
     const held = (): boolean => {
       const holder = read(name);
-      if (holder === "") write(name); // ran out, and nobody took it
-      return holder === "" || holder === self;
+      if (!holder) write(name); // ran out, and nobody took it
+      return !holder || holder === self;
     };
     const renew = (): void => {
-      stop = clock.after(RENEW_MS, () => {
-        if (!held()) return;
-        write(name);
-        renew();
-      });
+      if (!held()) return;
+      write(name);
+      stop = clock.after(RENEW_MS, renew);
     };
     renew();
     return {

@@ -121,8 +121,8 @@ test.each<[string, (list: Loose, tab: Tab) => unknown]>([
   );
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({ code });
-  expect(error?.message.replace(/^tidemark: /, "")).toMatch(errors.get(code)!);
-  expect(error?.message).toMatch(/^tidemark: /);
+  expect(error?.message.replace(`tidemark: ${code}: `, "")).toMatch(errors.get(code)!);
+  expect(error?.message.startsWith(`tidemark: ${code}: `)).toBe(true);
   provoked.add(code);
 });
 

@@ -178,18 +178,21 @@ test("mistakes throw where they are made, and say what to do", async () => {
   const pending = list.status.snapshot().pending;
   const loose = list as unknown as List<string>;
   for (const [mistake, says] of [
-    [() => list.update(id, {}), /at least one field/],
+    [() => list.update(id, {}), /empty: an update needs a field/],
     [() => list.update(id, { description: "x".repeat(4097) }), /description.*4097.*4096/],
     [() => list.update(id, { description: "ä".repeat(2049) }), /description.*4098.*4096/],
     [() => list.update(id, { description: "\ud800" }), /description/],
-    [() => loose.update(id, { description: 7 as never }), /description must be null or a string/],
+    [
+      () => loose.update(id, { description: 7 as never }),
+      /description must be null or whole characters/,
+    ],
     [() => loose.update(id, { "no-name": "x" }), /"no-name"/],
     [() => loose.update(id, { imageId: "x" }), /imageId/],
     [() => list.add(""), /imageId/],
     [() => list.add("x".repeat(129)), /imageId/],
-    [() => list.setSort("up" as never), /"asc" or "desc"/],
+    [() => list.setSort("up" as never), /sort: asc or desc/],
     [() => list.batch(async () => {}), /async/],
-    [() => list.retry("none"), /no dead letter "none"/],
+    [() => list.retry("none"), /there is no "none"/],
   ] as const) {
     expect(mistake, String(mistake)).toThrow(says);
   }
@@ -202,7 +205,7 @@ test("names of fields are checked, if they were given", async () => {
   const tab = await Tab.open(new FakeBrowser(), server, { fields: ["photoNumber", "description"] });
   const list = tab.list as unknown as List<string>;
   expect(() => list.add("p", { photonumber: "1" })).toThrow(
-    'no field "photonumber"; this list has photoNumber, description',
+    '"photonumber" is none of photoNumber, description',
   );
 });
 
@@ -272,14 +275,14 @@ test("boardsesh/boardsesh#4315: another user signs in: the first one's queue is 
 });
 
 test.each([
-  [{ list: "Photos" }, /a list's name/],
-  [{ list: "" }, /a list's name/],
+  [{ list: "Photos" }, /list: 1 to 64/],
+  [{ list: "" }, /list: 1 to 64/],
   [{ user: "" }, /whose list/],
-  [{ url: "ftp://x.example" }, /write the url like/],
-  [{ url: "nonsense" }, /write the url like/],
-  [{ url: "http://x.example/?token=1" }, /a token is an option/],
-  [{ url: "http://me:pw@x.example" }, /write the url like/],
-  [{ fields: ["id" as Fields] }, /cannot be called "id"/],
+  [{ url: "ftp://x.example" }, /url: write it like/],
+  [{ url: "nonsense" }, /url: write it like/],
+  [{ url: "http://x.example/?token=1" }, /url: write it like/],
+  [{ url: "http://me:pw@x.example" }, /url: write it like/],
+  [{ fields: ["id" as Fields] }, /field-name: "id"/],
 ])("openList(%j) throws", async (wrong, says) => {
   const right = { url: "http://server.example", user: "ann", list: "photos", core: core() };
   await expect(openList<Fields>({ ...right, ...wrong })).rejects.toThrow(says);

@@ -155,7 +155,7 @@ test("text that is too long says so", async () => {
   await act(async () => input.focus());
   await type(input, "x".repeat(4097));
   await act(async () => tab.server.clock.advance(800));
-  expect(node.textContent).toContain("description is too long");
+  expect(node.textContent).toContain("description has 4097 bytes");
   expect(input.getAttribute("aria-invalid")).toBe("true");
 });
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { exportRescue } from "../src/rescue.js";
 import { FakeBrowser, FakeClock, FakeServer, Tab, settle } from "./fakes.js";
 
-const STOPPED = "tidemark: the engine stopped; what is stored is safe: reload the page";
+const STOPPED = "tidemark: stopped: what is stored is safe; reload the page";
 /** The call of the door that traps from now on; and all calls made, by name. */
 let trap: string | undefined;
 let calls: string[];

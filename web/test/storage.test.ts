@@ -223,7 +223,7 @@ test("a stored record that cannot be read is told, and costs nothing else", asyn
   const tab = await Tab.open(browser, server);
   const told: string[] = [];
   tab.list.onProblem(({ kind, detail }) => told.push(`${kind}: ${detail}`));
-  expect(told.join()).toContain(`damage: the stored record ${damaged}`);
+  expect(told.join()).toContain(`damage: ${damaged}`);
   expect(tab.list.ids.snapshot()).toEqual([id]);
   server.down = false;
   await clock.advance(60_000);

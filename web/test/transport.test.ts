@@ -298,7 +298,7 @@ test("401: a function is asked for another token, once at once, then ever more r
   transport!.authorize();
   await clock.advance(1000);
   expect([asked, authorized]).toEqual([2, 1]);
-  expect(problems).toEqual(["token: the server refused the token: sign in again"]);
+  expect(problems).toEqual(["token: sign in again"]);
   await clock.advance(60_000);
   expect([asked, authorized]).toEqual([3, 2]);
 });
