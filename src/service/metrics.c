@@ -108,6 +108,51 @@ static void write_store(tm_buf *out, const tm_store_stats *s) {
             s->failures);
 }
 
+// Of requests that are paid for: a line for each kind, told apart by its label.
+static void cost_metric(tm_buf *out, const tm_store_stats *s, const char *name,
+                        const char *help,
+                        uint64_t (*value)(const tm_store_cost *)) {
+    tm_buf_text(out, "# HELP tidemark_");
+    tm_buf_text(out, name);
+    tm_buf_byte(out, ' ');
+    tm_buf_text(out, help);
+    tm_buf_text(out, "\n# TYPE tidemark_");
+    tm_buf_text(out, name);
+    tm_buf_text(out, " counter\n");
+    for (size_t i = 0; i < s->costs_count; i++) {
+        tm_buf_text(out, "tidemark_");
+        tm_buf_text(out, name);
+        tm_buf_text(out, "{kind=\"");
+        tm_buf_text(out, s->costs[i].kind);
+        tm_buf_text(out, s->costs[i].writes ? "\",unit=\"write\"} "
+                                            : "\",unit=\"read\"} ");
+        tm_buf_u64(out, value(&s->costs[i]));
+        tm_buf_byte(out, '\n');
+    }
+}
+
+static uint64_t cost_requests(const tm_store_cost *cost) {
+    return cost->requests;
+}
+
+static uint64_t cost_retries(const tm_store_cost *cost) {
+    return cost->retries;
+}
+
+static uint64_t cost_units(const tm_store_cost *cost) {
+    return cost->units_milli;
+}
+
+static void write_costs(tm_buf *out, const tm_store_stats *s) {
+    if (s->costs_count == 0) return;
+    cost_metric(out, s, "store_requests_total", "Requests sent to the database.",
+                cost_requests);
+    cost_metric(out, s, "store_request_retries_total",
+                "Of them, second and later tries.", cost_retries);
+    cost_metric(out, s, "store_capacity_milliunits_total",
+                "Capacity units used, times 1000.", cost_units);
+}
+
 void tm_metrics_write(const tm_service *service, tm_buf *out) {
     tm_store_stats stats = {0};
     tm_store_stats_get(service->store, &stats);
@@ -115,4 +160,5 @@ void tm_metrics_write(const tm_service *service, tm_buf *out) {
     write_reads(out, &service->counts);
     write_lists(out, service);
     write_store(out, &stats);
+    write_costs(out, &stats);
 }

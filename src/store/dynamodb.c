@@ -6,7 +6,10 @@
 
 #define PATIENCE_MS 10000u
 #define FROZEN_MS   60000u
-#define LISTS_MAX   200000u // remembered; some 400 bytes each
+_Static_assert((int)TM_DYNAMODB_KIND_COUNT <= (int)TM_STORE_COSTS_MAX,
+               "all kinds are told");
+
+#define LISTS_MAX 200000u // remembered; some 400 bytes each
 
 // ---- lists --------------------------------------------------------------------------
 
@@ -268,7 +271,16 @@ static tm_status store_health(tm_store *store, tm_span *why) {
 }
 
 static void store_stats(tm_store *store, tm_store_stats *stats) {
-    *stats = store_of(store)->stats;
+    const tm_dynamodb *d = store_of(store);
+    *stats = d->stats;
+    stats->costs_count = TM_DYNAMODB_KIND_COUNT;
+    for (size_t i = 0; i < TM_DYNAMODB_KIND_COUNT; i++) {
+        const tm_dynamodb_count *count = &d->client.counts[i];
+        tm_dynamodb_kind kind = (tm_dynamodb_kind)i;
+        stats->costs[i] = (tm_store_cost){
+            tm_dynamodb_kind_name(kind), tm_dynamodb_kind_writes(kind),
+            count->requests, count->retries, count->units_milli};
+    }
 }
 
 static void all_free(tm_dynamodb *d) {
@@ -302,18 +314,6 @@ static const tm_store_ops store_ops = {
     .stats = store_stats,
     .close = store_close,
 };
-
-size_t tm_dynamodb_costs(tm_store *store, tm_dynamodb_cost costs[16]) {
-    const tm_dynamodb *d = store_of(store);
-    for (size_t i = 0; i < TM_DYNAMODB_KIND_COUNT; i++) {
-        const tm_dynamodb_count *count = &d->client.counts[i];
-        costs[i] =
-            (tm_dynamodb_cost){tm_dynamodb_kind_name((tm_dynamodb_kind)i),
-                               tm_dynamodb_kind_writes((tm_dynamodb_kind)i),
-                               count->requests, count->retries, count->units_milli};
-    }
-    return TM_DYNAMODB_KIND_COUNT;
-}
 
 // ---- opening ------------------------------------------------------------------------
 

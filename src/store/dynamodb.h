@@ -42,17 +42,6 @@ typedef struct tm_dynamodb_options {
 TM_MUST_USE tm_status tm_dynamodb_open(const tm_dynamodb_options *options,
                                        tm_store **store, char problem[256]);
 
-// One kind of requests to DynamoDB, counted since the store was opened.
-typedef struct tm_dynamodb_cost {
-    const char *kind; // "append"
-    bool writes;      // its units are write units
-    uint64_t requests, retries;
-    uint64_t units_milli; // capacity units as DynamoDB reports them, times 1000
-} tm_dynamodb_cost;
-
-// tm_dynamodb_costs - all kinds, those never asked too; returns how many, at most 16.
-size_t tm_dynamodb_costs(tm_store *store, tm_dynamodb_cost costs[16]);
-
 // ---- the tables ---------------------------------------------------------------------
 
 // What a table is found to be; `ok` is false if it is not what the store needs.

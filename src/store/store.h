@@ -121,6 +121,16 @@ typedef struct tm_store_trim {
     tm_store_own own;
 } tm_store_trim;
 
+// One kind of requests that a store makes of somebody who charges for them.
+typedef struct tm_store_cost {
+    const char *kind;           // a word: "append"
+    bool writes;                // its units are write units
+    uint64_t requests, retries; // sent in all; of them, second and later tries
+    uint64_t units_milli;       // capacity units, times 1000
+} tm_store_cost;
+
+#define TM_STORE_COSTS_MAX 16u
+
 // Counters since the store was opened, for /metrics and bench.
 typedef struct tm_store_stats {
     uint64_t appends, operations_bytes; // batches appended, their bytes
@@ -129,6 +139,8 @@ typedef struct tm_store_stats {
     uint64_t backlog; // batches in the journal, not yet filed by list
     uint64_t backlog_bytes;
     uint64_t failures; // requests that ended in TM_E_AGAIN, UNSURE or IO
+    tm_store_cost costs[TM_STORE_COSTS_MAX]; // of a store that is paid by request
+    size_t costs_count;
 } tm_store_stats;
 
 // A store is this struct first, its own members after it.

@@ -108,6 +108,14 @@ seen = await daemon.list();
 check('another daemon has what a killed one acknowledged', seen.version === 2 && seen.selectedImages.length === 2, seen);
 seen = await daemon.save(2);
 check('and knows it again', seen.status === 200 && seen.body.acks[0].status === 'duplicate', seen);
+seen = await (await fetch(`${daemon.url}/metrics`)).text();
+const metric = (name, kind) => Number(seen.match(new RegExp(`^tidemark_store_${name}{kind="${kind}",unit="[a-z]+"} (\\d+)$`, 'm'))?.[1]);
+check(
+  'a cold list cost one GetItem and one Query, and the metrics say so',
+  metric('requests_total', 'load') === 1 && metric('requests_total', 'read') === 1 &&
+    metric('capacity_milliunits_total', 'read') > 0 && metric('requests_total', 'append') === 0,
+  seen.match(/^tidemark_store_(requests|cap).*$/gm),
+);
 const other = await serve();
 seen = await other.save(3);
 check('two daemons take turns', seen.status === 200 && seen.body.head === 3, seen);

@@ -461,10 +461,11 @@ static void few_calls(void **state) {
     T_EQ(page.count, 1);
     drive_page_free(&page);
     T_EQ(fake_asked(world, NULL), 2);
-    tm_dynamodb_cost costs[16];
-    size_t count = tm_dynamodb_costs(store, costs);
+    tm_store_stats stats;
+    tm_store_stats_get(store, &stats);
+    const tm_store_cost *costs = stats.costs;
     uint64_t units = 0, requests = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < stats.costs_count; i++) {
         if (strcmp(costs[i].kind, "load") == 0) T_EQ(costs[i].units_milli, 1000);
         if (strcmp(costs[i].kind, "read") == 0) T_EQ(costs[i].units_milli, 1000);
         units += costs[i].units_milli;
