@@ -2,8 +2,15 @@
 #
 # Writes the table of src/net/assets.h: every file below the ROOTS (a later root wins over
 # an earlier one) and WASM as /core.wasm, sorted by path. Each is kept gzipped unless that
-# does not make it smaller. gzip -n -9 leaves name and time out: the same files always
-# give the same bytes.
+# does not make it smaller. Packed once and sent for ever, so zopfli does it (4 % less than
+# gzip -9, which stands in where there is none); neither stores a name or a time: the same
+# files always give the same bytes.
+find_program(ZOPFLI zopfli)
+if(ZOPFLI)
+    set(pack ${ZOPFLI} --gzip -c)
+else()
+    set(pack gzip -n -9 -c)
+endif()
 set(type_html "text/html; charset=utf-8")
 set(type_js "text/javascript; charset=utf-8")
 set(type_mjs "text/javascript; charset=utf-8")
@@ -43,10 +50,13 @@ set(rows "")
 set(count 0)
 foreach(path IN LISTS paths)
     set(file "${file_of_${path}}")
-    execute_process(COMMAND gzip -n -9 -c "${file}" OUTPUT_FILE "${packed}"
-                    COMMAND_ERROR_IS_FATAL ANY)
     file(SIZE "${file}" raw_len)
-    file(SIZE "${packed}" len)
+    set(len ${raw_len})
+    if(NOT path MATCHES "\\.(webp|png|jpe?g|woff2)$") # those are packed already
+        execute_process(COMMAND ${pack} "${file}" OUTPUT_FILE "${packed}"
+                        COMMAND_ERROR_IS_FATAL ANY)
+        file(SIZE "${packed}" len)
+    endif()
     if(len LESS raw_len)
         set(gzipped true)
         file(READ "${packed}" hex HEX)

@@ -26,17 +26,19 @@ cmake            the build
 ninja-build      runs the build
 pkg-config       finds the libraries
 clang-14         compiles the core to WebAssembly
+llvm-14          makes one module of it
 lld-14           links it
+binaryen         writes it smaller
 libsqlite3-dev   the embedded store
 libssl-dev       hashes, TLS
 libuv1-dev       the event loop
 libhttp-parser-dev  reads HTTP
 libcurl4-openssl-dev  asks DynamoDB
 zlib1g-dev       checks the sums of its answers
+zopfli           packs the page as small as gzip can be
 ca-certificates  lets npm verify what it fetches
 '
 for_test='
-llvm-14          ar and ranlib for wasm
 libclang-rt-14-dev  sanitizers and libFuzzer
 libclang-rt-14-dev-wasm32  runs the C tests as wasm
 wasi-libc        their libc

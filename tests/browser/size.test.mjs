@@ -28,5 +28,5 @@ test("page and wasm, as the daemon sends them for the first load: under 120 KB",
   const all = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   console.log(`first load: ${all} bytes: ${[...sizes].map(([path, bytes]) => `${path} ${bytes}`).join(", ")}`);
   assert.ok([...sizes.keys()].some((path) => path.endsWith(".wasm")), "the core is counted");
-  assert.ok(all < 120 * 1024, `${all} bytes`);
+  assert.ok(all < 120_000, `${all} bytes`);
 });
