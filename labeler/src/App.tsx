@@ -21,7 +21,8 @@ type Begin = Parameters<(typeof import("./Menu.js"))["default"]>[0]["begin"];
 
 export function App({ opening }: { opening: Begun }) {
   const opened = useReadable(opening);
-  if (opened.state === "open") return <Labeler key={opened.user} user={opened.user} list={opened.list} />;
+  if (opened.state === "open")
+    return <Labeler key={opened.user} user={opened.user} list={opened.list} />;
   const failed = opened.state === "failed";
   return (
     <main className="opening" data-testid="opening">
@@ -60,12 +61,16 @@ function Labeler({ user, list }: { user: string; list: Photos }) {
   const losses = useMemo(() => watchLosses(list), [list]);
   const chosen = useMemo(() => countChosen(list), [list]);
   const photos = useMemo(
-    () => new Map((known.state === "ready" ? known.photos : []).map((photo) => [photo.imageId, photo])),
+    () =>
+      new Map((known.state === "ready" ? known.photos : []).map((photo) => [photo.imageId, photo])),
     [known],
   );
   const [pane, setPane] = useState<"photos" | "list">("photos");
   const [fresh, setFresh] = useState<Id>();
-  const [menu, setMenu] = useState<{ begin: Begin; Menu: (typeof import("./Menu.js"))["default"] }>();
+  const [menu, setMenu] = useState<{
+    begin: Begin;
+    Menu: (typeof import("./Menu.js"))["default"];
+  }>();
   const [toast, say] = useToast();
   const opener = useRef<HTMLButtonElement>(null);
   const count = useReadable(list.ids).length;
@@ -105,7 +110,11 @@ function Labeler({ user, list }: { user: string; list: Photos }) {
     (begin: Begin) => {
       loadMenu().then(
         ({ default: Menu }) => setMenu({ begin, Menu }),
-        () => say({ words: "This part of the page is not here yet, and there is no network", warn: true }),
+        () =>
+          say({
+            words: "This part of the page is not here yet, and there is no network",
+            warn: true,
+          }),
       );
     },
     [say],
@@ -148,10 +157,20 @@ function Labeler({ user, list }: { user: string; list: Photos }) {
         />
       </main>
       <nav aria-label="Panes">
-        <button type="button" aria-current={pane === "photos"} data-testid="go-photos" onClick={() => setPane("photos")}>
+        <button
+          type="button"
+          aria-current={pane === "photos"}
+          data-testid="go-photos"
+          onClick={() => setPane("photos")}
+        >
           Photos
         </button>
-        <button type="button" aria-current={pane === "list"} data-testid="go-list" onClick={() => setPane("list")}>
+        <button
+          type="button"
+          aria-current={pane === "list"}
+          data-testid="go-list"
+          onClick={() => setPane("list")}
+        >
           Selected <span className="count">{count || ""}</span>
         </button>
       </nav>
@@ -184,7 +203,9 @@ function useCatalogue(list: Photos): [Known, () => void] {
     loadCatalogue().then(
       (photos) => setKnown({ state: "ready", photos }),
       (error: unknown) =>
-        setKnown((old) => (old.state === "ready" ? old : { state: "failed", problem: (error as Error).message })),
+        setKnown((old) =>
+          old.state === "ready" ? old : { state: "failed", problem: (error as Error).message },
+        ),
     );
   }, []);
   const again = useCallback(() => {

@@ -45,7 +45,8 @@ export function Catalogue({ known, chosen, add, again }: Props) {
             value={wanted}
             onChange={(event) => setWanted(event.target.value)}
             onKeyDown={(event) => {
-              if (event.key === "ArrowDown") document.querySelector<HTMLElement>(".tile[tabindex='0']")?.focus();
+              if (event.key === "ArrowDown")
+                document.querySelector<HTMLElement>(".tile[tabindex='0']")?.focus();
               else if (event.key !== "Escape" || wanted === "") return;
               setWanted(event.key === "Escape" ? "" : wanted);
               event.preventDefault();
@@ -77,13 +78,24 @@ export function Catalogue({ known, chosen, add, again }: Props) {
           </button>
         </div>
       ) : (
-        <Tiles key={sought} photos={found} chosen={chosen} add={add} loading={known.state === "loading"} />
+        <Tiles
+          key={sought}
+          photos={found}
+          chosen={chosen}
+          add={add}
+          loading={known.state === "loading"}
+        />
       )}
     </section>
   );
 }
 
-type TilesProps = { photos: readonly Photo[]; chosen: Chosen; add: (photo: Photo) => void; loading: boolean };
+type TilesProps = {
+  photos: readonly Photo[];
+  chosen: Chosen;
+  add: (photo: Photo) => void;
+  loading: boolean;
+};
 
 function Tiles({ photos, chosen, add, loading }: TilesProps) {
   const scroller = useRef<HTMLDivElement>(null);
@@ -97,7 +109,9 @@ function Tiles({ photos, chosen, add, loading }: TilesProps) {
   const { first, last } = useSpan(scroller, line);
   const [active, setActive] = useState(0);
   const at = Math.min(active, photos.length - 1);
-  const shown = photos.slice(first * columns, last * columns).map((photo, i) => ({ photo, i: i + first * columns }));
+  const shown = photos
+    .slice(first * columns, last * columns)
+    .map((photo, i) => ({ photo, i: i + first * columns }));
   const kept = photos[at];
   if (kept && (at < first * columns || at >= last * columns)) shown.push({ photo: kept, i: at });
 
@@ -105,9 +119,12 @@ function Tiles({ photos, chosen, add, loading }: TilesProps) {
     const next = Math.min(Math.max(to, 0), photos.length - 1);
     showLine(scroller.current!, Math.floor(next / columns), line);
     flushSync(() => setActive(next));
-    scroller.current!.querySelector<HTMLElement>(".tile[tabindex='0']")?.focus({ preventScroll: true });
+    scroller
+      .current!.querySelector<HTMLElement>(".tile[tabindex='0']")
+      ?.focus({ preventScroll: true });
   };
-  const page = (): number => columns * Math.max(1, Math.floor(scroller.current!.clientHeight / line));
+  const page = (): number =>
+    columns * Math.max(1, Math.floor(scroller.current!.clientHeight / line));
   const steps: { readonly [key: string]: () => number } = {
     ArrowRight: () => at + 1,
     ArrowLeft: () => at - 1,
@@ -125,10 +142,19 @@ function Tiles({ photos, chosen, add, loading }: TilesProps) {
     move(step());
   };
   const lines = loading ? 40 : Math.ceil(photos.length / columns);
-  const size = { "--tile": `${tile}px`, "--picture": `${picture}px`, "--pitch": `${line}px`, height: lines * line - gap };
+  const size = {
+    "--tile": `${tile}px`,
+    "--picture": `${picture}px`,
+    "--pitch": `${line}px`,
+    height: lines * line - gap,
+  };
   return (
     <div className="scroll" ref={scroller} aria-busy={loading} data-testid="photo-scroll">
-      {loading && <p className="sr" role="status">The photos are being listed…</p>}
+      {loading && (
+        <p className="sr" role="status">
+          The photos are being listed…
+        </p>
+      )}
       <ul className="tiles" style={size} aria-label="Photos" onKeyDown={onKeyDown}>
         {width > 0 &&
           shown.map(({ photo, i }) => (
@@ -136,9 +162,18 @@ function Tiles({ photos, chosen, add, loading }: TilesProps) {
               key={photo.imageId}
               aria-setsize={photos.length}
               aria-posinset={i + 1}
-              style={{ transform: `translate(${(i % columns) * (tile + gap)}px, ${Math.floor(i / columns) * line}px)` }}
+              style={{
+                transform: `translate(${(i % columns) * (tile + gap)}px, ${Math.floor(i / columns) * line}px)`,
+              }}
             >
-              <Tile photo={photo} chosen={chosen} add={add} index={i} active={i === at} choose={setActive} />
+              <Tile
+                photo={photo}
+                chosen={chosen}
+                add={add}
+                index={i}
+                active={i === at}
+                choose={setActive}
+              />
             </li>
           ))}
       </ul>
@@ -184,4 +219,3 @@ const Tile = memo(function Tile({ photo, chosen, add, index, active, choose }: T
     </button>
   );
 });
-

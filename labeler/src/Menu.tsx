@@ -20,7 +20,13 @@ const keys: readonly (readonly [keys: readonly string[], what: string])[] = [
   [["?"], "Show these keys"],
 ];
 
-type Props = { list: Photos; user: string; begin: "menu" | "keys" | "rescue"; say: Say; close: () => void };
+type Props = {
+  list: Photos;
+  user: string;
+  begin: "menu" | "keys" | "rescue";
+  say: Say;
+  close: () => void;
+};
 
 export default function Menu({ list, user, begin, say, close }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -36,7 +42,12 @@ export default function Menu({ list, user, begin, say, close }: Props) {
   async function save(): Promise<void> {
     try {
       const count = await saveRescue(list, user);
-      say({ words: count > 0 ? `${changes(count)} saved to a rescue file` : "Nothing to rescue: the server has everything" });
+      say({
+        words:
+          count > 0
+            ? `${changes(count)} saved to a rescue file`
+            : "Nothing to rescue: the server has everything",
+      });
       if (begin === "rescue") dialog.current?.close();
     } catch (error) {
       setProblem((error as Error).message);
@@ -45,7 +56,12 @@ export default function Menu({ list, user, begin, say, close }: Props) {
   async function open(file: File): Promise<void> {
     try {
       const count = await openRescue(list, file);
-      say({ words: count > 0 ? `${changes(count)} taken in from the rescue file` : "Nothing new in the rescue file" });
+      say({
+        words:
+          count > 0
+            ? `${changes(count)} taken in from the rescue file`
+            : "Nothing new in the rescue file",
+      });
       dialog.current?.close();
     } catch (error) {
       setProblem((error as Error).message);
@@ -56,7 +72,12 @@ export default function Menu({ list, user, begin, say, close }: Props) {
     <dialog ref={dialog} aria-labelledby="menu-title" data-testid="menu-dialog" onClose={close}>
       <div className="head">
         <h2 id="menu-title">Keys and rescue</h2>
-        <button type="button" className="plain" data-testid="menu-close" onClick={() => dialog.current?.close()}>
+        <button
+          type="button"
+          className="plain"
+          data-testid="menu-close"
+          onClick={() => dialog.current?.close()}
+        >
           Close
         </button>
       </div>
@@ -80,7 +101,8 @@ export default function Menu({ list, user, begin, say, close }: Props) {
           : pending > 0
             ? `${changes(pending)} kept in this browser, not on the server yet. `
             : "The server has all your changes. "}
-        {weakStorage(storage)} A rescue file carries what the server does not have yet into another browser. Opening one twice does no harm.
+        {weakStorage(storage)} A rescue file carries what the server does not have yet into another
+        browser. Opening one twice does no harm.
       </p>
       {problem && (
         <p role="alert" className="problem" data-testid="rescue-problem">

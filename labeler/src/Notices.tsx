@@ -36,14 +36,22 @@ export function Notices({ list, losses, rescue }: Props) {
   const weak = weakStorage(status.storage);
   const [told, setTold] = useState<string>(); // dismissed
   const about = weak !== told && status.volatile === 0 && !stopped ? weak : undefined;
-  const count = [...letters, ...lost].length + Number(status.volatile > 0) + Number(stopped) + Number(about !== undefined);
+  const count =
+    [...letters, ...lost].length +
+    Number(status.volatile > 0) +
+    Number(stopped) +
+    Number(about !== undefined);
   if (count === 0) return null;
   return (
     <details className="notices" open data-testid="notices">
       <summary>{count === 1 ? "1 thing needs your eye" : `${count} things need your eye`}</summary>
       <div className="cards" role="status">
         {stopped && (
-          <Card testid="stopped" tone="warn" says="This page has stopped on a mistake of its own. What was stored is safe.">
+          <Card
+            testid="stopped"
+            tone="warn"
+            says="This page has stopped on a mistake of its own. What was stored is safe."
+          >
             <button type="button" onClick={() => location.reload()}>
               Reload the page
             </button>
@@ -66,7 +74,12 @@ export function Notices({ list, losses, rescue }: Props) {
         )}
         {about && (
           <Card testid="weak-storage" says={about}>
-            <button type="button" className="plain" data-testid="weak-storage-dismiss" onClick={() => setTold(about)}>
+            <button
+              type="button"
+              className="plain"
+              data-testid="weak-storage-dismiss"
+              onClick={() => setTold(about)}
+            >
               Dismiss
             </button>
           </Card>
@@ -75,11 +88,19 @@ export function Notices({ list, losses, rescue }: Props) {
           <ul aria-label="Refused changes" data-testid="dead-letters">
             {letters.map((letter) => (
               <li key={letter.id} data-testid="dead-letter">
-                <Card tone="warn" says={`${what(letter)} was refused: ${reasons[letter.code] ?? letter.code}.`}>
+                <Card
+                  tone="warn"
+                  says={`${what(letter)} was refused: ${reasons[letter.code] ?? letter.code}.`}
+                >
                   <button type="button" data-testid="retry" onClick={() => list.retry(letter.id)}>
                     Try again
                   </button>
-                  <button type="button" className="plain" data-testid="discard" onClick={() => list.discard(letter.id)}>
+                  <button
+                    type="button"
+                    className="plain"
+                    data-testid="discard"
+                    onClick={() => list.discard(letter.id)}
+                  >
                     Discard
                   </button>
                 </Card>
@@ -97,7 +118,12 @@ export function Notices({ list, losses, rescue }: Props) {
                       Restore mine
                     </button>
                   )}
-                  <button type="button" className="plain" data-testid="dismiss" onClick={() => losses.dismiss(key)}>
+                  <button
+                    type="button"
+                    className="plain"
+                    data-testid="dismiss"
+                    onClick={() => losses.dismiss(key)}
+                  >
                     Dismiss
                   </button>
                 </Card>

@@ -25,7 +25,14 @@ export const Row = memo(function Row({ id, list, photos, known, losses, remove }
     <div className="row" data-image-id={imageId}>
       {photo ? <Thumb photo={photo} /> : <NoThumb state={known ? "gone" : "waiting"} />}
       <TextField id={id} list={list} losses={losses} field="photoNumber" label="No." of={title} />
-      <TextField id={id} list={list} losses={losses} field="description" label="Describe this photo" of={title} />
+      <TextField
+        id={id}
+        list={list}
+        losses={losses}
+        field="description"
+        label="Describe this photo"
+        of={title}
+      />
       <bdi className="name" title={photo?.name ?? imageId}>
         {title}
       </bdi>
@@ -91,7 +98,14 @@ function ReceiptMark({ list, id }: { list: Photos; id: Id }) {
   const receipt = useReceipt(list, id) ?? "";
   const [mark, words] = receipts[receipt];
   return (
-    <span className="receipt" role="img" aria-label={words} title={words} data-testid="receipt" data-receipt={receipt}>
+    <span
+      className="receipt"
+      role="img"
+      aria-label={words}
+      title={words}
+      data-testid="receipt"
+      data-receipt={receipt}
+    >
       <Icon name={mark} />
     </span>
   );

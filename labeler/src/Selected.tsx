@@ -57,13 +57,19 @@ export function Selected({ list, photos, known, losses, drop, remove, fresh }: P
 
   useEffect(() => {
     const at = fresh === undefined ? -1 : list.ids.snapshot().indexOf(fresh);
-    if (at >= 0 && !scroller.current!.contains(document.activeElement)) showLine(scroller.current!, at, line);
+    if (at >= 0 && !scroller.current!.contains(document.activeElement))
+      showLine(scroller.current!, at, line);
   }, [fresh, list, line]);
 
   /** Down the list with Enter, and up again with Shift. */
   const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
     const { target } = event;
-    if (event.key !== "Enter" || event.nativeEvent.isComposing || !(target instanceof HTMLInputElement)) return;
+    if (
+      event.key !== "Enter" ||
+      event.nativeEvent.isComposing ||
+      !(target instanceof HTMLInputElement)
+    )
+      return;
     const at = ids.indexOf(target.closest<HTMLElement>("[data-id]")?.dataset["id"] ?? "");
     const to = at + (event.shiftKey ? -1 : 1);
     event.preventDefault();
@@ -82,7 +88,12 @@ export function Selected({ list, photos, known, losses, drop, remove, fresh }: P
 
   const size = { "--pitch": `${line}px`, height: ids.length * line };
   return (
-    <section className="pane selected" aria-labelledby="selected" data-dropping={over.dropping} {...over.props}>
+    <section
+      className="pane selected"
+      aria-labelledby="selected"
+      data-dropping={over.dropping}
+      {...over.props}
+    >
       <div className="head">
         <h2 id="selected">Selected</h2>
         <span className="count" data-testid="selected-count">
@@ -129,7 +140,14 @@ export function Selected({ list, photos, known, losses, drop, remove, fresh }: P
               aria-posinset={at + 1}
               style={{ transform: `translateY(${at * line}px)` }}
             >
-              <Row id={id} list={list} photos={photos} known={known} losses={losses} remove={removeRow} />
+              <Row
+                id={id}
+                list={list}
+                photos={photos}
+                known={known}
+                losses={losses}
+                remove={removeRow}
+              />
             </li>
           ))}
         </ol>

@@ -12,7 +12,8 @@ export function countChosen(list: Photos): Chosen {
     if (ids === counted) return counts;
     counted = ids;
     counts = new Map();
-    for (const { imageId } of list.items.snapshot()) counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
+    for (const { imageId } of list.items.snapshot())
+      counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
     return counts;
   };
   const known = new Map<string, Readable<number>>();
