@@ -80,7 +80,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   const hub = makeHub();
   let deadLetters: readonly DeadLetter<F>[] = [];
   let status = { receipts: new Map() } as unknown as Status; // changed() fills it
-  let [toldLetters, toldStatus] = [deadLetters, status];
+  const untold = new Set<string>(); // names in the hub
 
   const ask = (call: (engine: Engine) => unknown): string | undefined =>
     session?.read((engine) => {
@@ -289,7 +289,10 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       engineStatus = session.read(statusOf) ?? engineStatus;
       if (engineStatus.volatile === 0) session.unkept.clear();
       const said = ask((engine) => engine.dead()) ?? dead;
-      if (said !== dead) deadLetters = (JSON.parse(said) as Dead[]).map(letterOf<F>);
+      if (said !== dead) {
+        deadLetters = (JSON.parse(said) as Dead[]).map(letterOf<F>);
+        untold.add("dead");
+      }
       dead = said;
     }
     changed();
@@ -302,9 +305,12 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const { phase, pending, volatile, receipts } = engineStatus;
     const waits = held.length;
     const said = new Map(Object.entries(receipts));
-    const moved = [...new Set([...said.keys(), ...old.receipts.keys()])].filter(
-      (id) => said.get(id) !== old.receipts.get(id),
-    );
+    let moved = false;
+    for (const id of [...said.keys(), ...old.receipts.keys()]) {
+      if (said.get(id) === old.receipts.get(id)) continue;
+      moved = true;
+      untold.add(`/${id}`);
+    }
     const next: Status = {
       phase: stopped ? "stopped" : session && !closed ? phase : "offline",
       connection: stopped ? "offline" : connection,
@@ -312,20 +318,20 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       volatile: volatile + waits,
       deadLetters: deadLetters.length,
       drafts: drafts.size,
-      receipts: moved.length > 0 ? said : old.receipts,
+      receipts: moved ? said : old.receipts,
       storage: session?.storage() ?? old.storage,
       safeToClose: volatile + waits + drafts.size === 0,
     };
-    if ((Object.keys(next) as (keyof Status)[]).some((name) => next[name] !== old[name]))
+    if ((Object.keys(next) as (keyof Status)[]).some((name) => next[name] !== old[name])) {
       status = next;
+      untold.add("status");
+    }
     if (checked.warnBeforeClose && next.safeToClose !== old.safeToClose)
       page.warn(!next.safeToClose);
     if (batches.length > 0) return;
 
-    const names = moved.map((id) => `/${id}`);
-    if (toldStatus !== status) names.push("status");
-    if (toldLetters !== deadLetters) names.push("dead");
-    [toldLetters, toldStatus] = [deadLetters, status];
+    const names = [...untold];
+    untold.clear();
     view.tell();
     names.forEach((name) => hub.tell(name));
     for (const tell of news.splice(0)) tell();

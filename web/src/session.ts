@@ -106,11 +106,9 @@ export async function openSession(
     writers.forEach((lock) => lock?.release());
   };
 
-  const fresh = `b-${options.word(18)}`;
   let engine: Engine;
   let stored: Stored;
   try {
-    writers.set(fresh, await locks.take(fresh)); // before anybody can know of it
     // Read again after locking: until then its page may have been writing.
     stored = await readAll(local, disk);
     for (;;) {
@@ -322,18 +320,14 @@ export async function openSession(
   try {
     run((e) => {
       load(stored);
-      writers.forEach((lock, writer) => lock && writer !== fresh && e.adopt(writer));
-      e.start(fresh, (disk ? START_DISK : 0) | (local ? 0 : START_NO_LOCAL));
+      writers.forEach((lock, writer) => lock && e.adopt(writer));
+      e.start("", (disk ? START_DISK : 0) | (local ? 0 : START_NO_LOCAL));
     });
   } catch (error) {
     end();
     throw error;
   }
   if (over) fail("stopped", STOPPED);
-  if (read((e) => statusOf(e).browserId) !== fresh) {
-    writers.get(fresh)?.release(); // an adopted one takes the edits
-    writers.delete(fresh);
-  }
   if (disk) disk.onlost = () => stale("lost", "storage was closed or cleared");
   unwatch = local?.watch?.(changed);
   run((e) => e.visible(page.visible()));

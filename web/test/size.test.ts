@@ -6,7 +6,7 @@ import { build, type Plugin, type Rolldown } from "vite";
 import { expect, test } from "vitest";
 
 /** Of the application below, minified, gzip -9; React and core.wasm are not in it. */
-const BUDGET = 9_650;
+const BUDGET = 9_550;
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const manifest = JSON.parse(readFileSync(at("../package.json"), "utf8")) as Record<string, unknown>;
 
