@@ -8,7 +8,8 @@
 # the end. What crashed one is in build/fuzz/crashes, with the command that repeats it.
 #
 # No run writes into the tree: a fuzzer is given a copy of the corpus. Only --merge does;
-# it keeps what adds coverage, smallest first, within FILES_MAX and BYTES_MAX a target.
+# it keeps what adds coverage, within FILES_MAX and BYTES_MAX a target; the larger inputs
+# first, which cover more than as many small ones.
 # Files with a name of their own (seeds that somebody wrote, inputs of mended faults)
 # always stay.
 set -u
@@ -89,10 +90,10 @@ merge_one() { # TARGET
   read -r files bytes < <(find "$corpus/$target" -type f -printf '%s\n' |
     awk '{ bytes += $1 } END { print NR, bytes + 0 }')
   while read -r size file; do
-    if [ $((files + 1)) -gt $FILES_MAX ] || [ $((bytes + size)) -gt $BYTES_MAX ]; then break; fi
+    if [ $((files + 1)) -gt $FILES_MAX ] || [ $((bytes + size)) -gt $BYTES_MAX ]; then continue; fi
     cp "$file" "$corpus/$target/"
     files=$((files + 1)) bytes=$((bytes + size))
-  done < <(find "$kept" -type f "${made[@]}" -printf '%s %p\n' | sort -n)
+  done < <(find "$kept" -type f "${made[@]}" -printf '%s %p\n' | sort -rn)
   rm -rf "$out/grown/$target"
   printf '%-24s %3d files, %6d bytes\n' "$target" "$files" "$bytes"
 }
