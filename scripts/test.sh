@@ -56,7 +56,7 @@ run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
 run "crash" tap scripts/crash.sh share
 run "browser" node npm test -w tests/browser
-run "package" node node --test --test-concurrency=1 --test-reporter=spec --test-timeout=120000 tests/package/*.test.mjs
+run "package" node node --test --test-concurrency=1 --test-reporter=spec --test-timeout=600000 tests/package/*.test.mjs
 run "proof" tap scripts/proof.sh share
 run "models" tap scripts/models.sh share
 run "fuzz" tap scripts/fuzz.sh --seconds 5 --fresh

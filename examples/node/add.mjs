@@ -2,7 +2,7 @@
  * Adds an image to a list from Node, and prints the list:
  *
  *     node add.mjs --image img-7 [--description TEXT] [--url http://127.0.0.1:8080]
- *                  [--user demo] [--list selected-images] [--store FILE]
+ *                  [--user demo] [--list selected-images] [--store FILE] [--wait SECONDS]
  *
  * With --store, what could not be sent is kept in FILE, and goes out with the next run. Without
  * it all is in memory, and an edit that the server did not get is lost with the process.
@@ -21,6 +21,7 @@ const { values: given } = parseArgs({
     user: { type: "string", default: "demo" },
     list: { type: "string", default: "selected-images" },
     store: { type: "string" },
+    wait: { type: "string", default: "3" },
   },
 });
 if (!given.image) throw new Error("which image? --image img-7");
@@ -44,7 +45,7 @@ photos.onProblem(({ detail }) => console.error(detail));
 photos.add(given.image, { description: given.description });
 
 // The server has it in milliseconds, or is not there. A disk has it by now, or with close().
-const patience = AbortSignal.timeout(3000);
+const patience = AbortSignal.timeout(Number(given.wait) * 1000);
 await Promise.race([
   photos.flush(),
   new Promise((over) => patience.addEventListener("abort", over)),

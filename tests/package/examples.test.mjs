@@ -8,6 +8,7 @@ import { launch } from "../browser/browser.mjs";
 import { Daemon } from "../browser/daemon.mjs";
 import { built, pack, root, run, serve, typecheck } from "./app.mjs";
 
+const PATIENCE_MS = 300_000; // of a busy machine
 let directory, daemon, browser;
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), "tidemark-examples-"));
@@ -31,6 +32,7 @@ async function drive(t, name) {
       const context = await browser.newContext();
       t.after(() => context.close());
       const page = await context.newPage();
+      page.setDefaultTimeout(PATIENCE_MS);
       page.on("pageerror", (error) => assert.fail(String(error)));
       await page.goto(site.url);
       await page.getByRole("status").getByText("All saved").waitFor();
@@ -84,13 +86,15 @@ test("node: adds and prints; what was not sent is kept in a file, and goes out w
         "node",
         "--url",
         daemon.url,
+        "--wait",
+        "300",
         ...args,
       ])
     ).stdout;
   assert.equal(await add("--image", "img-1", "--description", "one"), "img-1 one\nall saved\n");
   await daemon.down();
   assert.equal(
-    await add("--image", "img-2", "--store", store),
+    await add("--image", "img-2", "--store", store, "--wait", "1"),
     `img-2 \n1 not sent, kept in ${store}\n`,
   );
   assert.match(await readFile(store, "utf8"), /img-2/);

@@ -39,6 +39,7 @@ async function visit(t, url) {
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
+  page.setDefaultTimeout(300_000); // of a busy machine
   page.said = [];
   page.on("console", async (message) => {
     const values = await Promise.all(message.args().map((arg) => arg.jsonValue()));
