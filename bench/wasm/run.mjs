@@ -19,15 +19,24 @@ function benchWasm() {
   const commands = execFileSync("ninja", ["-C", build, "-t", "commands", "core.wasm"], {
     encoding: "utf8",
   }).split("\n");
-  const compile = commands.find((line) => line.includes("/src/core/list.c -o "));
-  const link = commands.find((line) => line.includes("wasm-ld") && line.includes("core.wasm"));
-  const object = `${build}/bench-apply.o`;
-  const made = compile
-    .replace(/\S+\/src\/core\/list\.c -o \S+/, `${resolve(here, "apply.c")} -o ${object}`)
-    .replace(/-MD -MF \S+/, "");
-  const linked = link.replace(/-o \S*core\.wasm/, `${object} -o ${build}/bench.wasm`);
-  execFileSync("sh", ["-c", made], { stdio: "inherit" });
-  execFileSync("sh", ["-c", linked], { stdio: "inherit" });
+  const find = (...words) => commands.find((line) => words.every((word) => line.includes(word)));
+  const source = resolve(here, "apply.c");
+  const part = `${build}/wasm-objects/bench-apply.bc`;
+  const door = [...readFileSync(source, "utf8").matchAll(/EXPORT\((\w+)\)\(/g)].map(([, name]) => name);
+  // What is made of the parts gets another name; the parts are those that are there.
+  const renamed = (line) =>
+    line.replaceAll(`${build}/wasm-objects/core.`, `${build}/wasm-objects/bench.`)
+      .replaceAll(`${build}/core.wasm`, `${build}/bench.wasm`);
+  const steps = [
+    find("/src/core/list.c -o ")
+      .replace(/\S+\/src\/core\/list\.c -o \S+/, `${source} -o ${part}`)
+      .replace(/-MD -MF \S+/, ""),
+    renamed(find("llvm-link"))
+      .replace(/(llvm-link\S*) /, `$1 ${part} `)
+      .replace("-internalize-public-api-list=", `$&${door.join()},`),
+    renamed(find("wasm-ld")),
+  ];
+  for (const step of steps) execFileSync("sh", ["-c", step], { stdio: "inherit" });
   return readFileSync(`${build}/bench.wasm`);
 }
 

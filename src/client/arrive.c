@@ -47,7 +47,7 @@ static tm_status ack_read(tm_engine *e, tm_json *in, answer *a, ack ***end) {
     tm_status status = tm_doc_read(in, &doc);
     if (status != TM_OK) return status;
     ack *one = tm_arena_get(&e->arena, sizeof *one);
-    if (one == NULL) return TM_E_NOMEM;
+    if (one == NULL) return tm_refused();
     tm_span said = doc.at[TM_WORD_STATUS].text;
     bool rejected = tm_text_is(said, "rejected");
     *one = (ack){.id = doc.at[TM_WORD_ID].text};
@@ -87,7 +87,7 @@ static tm_status ops_read(tm_engine *e, answer *a) {
     tm_doc_array(&a->doc, TM_WORD_OPERATIONS, &in, &e->arena);
     while (tm_json_element(&in)) {
         got *one = tm_arena_get(&e->arena, sizeof *one);
-        if (one == NULL) return TM_E_NOMEM;
+        if (one == NULL) return tm_refused();
         tm_status status = tm_op_read(&in, &one->op);
         if (status != TM_OK) return status;
         if (one->op.fault != TM_FAULT_NONE || one->op.seq <= last ||
@@ -285,7 +285,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
                           const tm_stamp *at, const tm_op *op) {
     tm_stamp before = own->op.at;
     tm_writer *name = tm_queue_writer(&e->queue, at->browser);
-    if (name == NULL || seq_taken(e, seq, own->op.id) != TM_OK) return TM_E_NOMEM;
+    if (name == NULL || seq_taken(e, seq, own->op.id) != TM_OK) return tm_refused();
     own->op.at = *at;
     own->op.at.browser = name->browser;
     tm_status status = op != NULL ? tm_arrive_join(e, op) : TM_OK;
@@ -308,7 +308,8 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
 }
 
 tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
-    if (tm_dead_new(e, own->op.id, own->op.raw, code) == NULL) return TM_E_NOMEM;
+    const tm_dead *dead = tm_dead_new(e, own->op.id, own->op.raw, code);
+    if (dead == NULL) return tm_refused();
     tm_note_text(e, TM_EVENT_DEAD, own->op.id, code);
     tm_note_receipt(e, own, TM_RECEIPT_REJECTED);
     decided(e, own);
@@ -351,7 +352,7 @@ static tm_status acks_take(tm_engine *e, const answer *a) {
 static tm_status renamed(tm_engine *e, tm_writer *from) {
     uint8_t id[22];
     tm_writer *to = tm_queue_writer(&e->queue, tm_engine_draw_id(e, id));
-    if (to == NULL) return TM_E_NOMEM;
+    if (to == NULL) return tm_refused();
     bool again = from->fresh;
     tm_queue_rename(&e->queue, from, to);
     to->adopted = from->adopted;

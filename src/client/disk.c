@@ -449,7 +449,7 @@ tm_dead *tm_dead_find(const tm_engine *e, tm_span id) {
 tm_dead *tm_dead_new(tm_engine *e, tm_span id, tm_span operation, tm_span code) {
     size_t size = sizeof(tm_dead) + operation.len + code.len;
     tm_dead *dead = tm_alloc_get(e->alloc, size);
-    if (dead == NULL) return NULL;
+    if (dead == NULL) TM_NO_MEMORY;
     dead->size = size;
     uint8_t *bytes = (uint8_t *)(dead + 1);
     memcpy(bytes, operation.ptr, operation.len);

@@ -63,7 +63,7 @@ static int32_t engine_number(tm_engine *engine) {
                                               size + sizeof *door.engines);
         if (engines == NULL) {
             tm_engine_free(engine);
-            return TM_E_NOMEM;
+            return tm_refused();
         }
         door.engines = engines;
         door.count++;

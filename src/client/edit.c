@@ -55,7 +55,7 @@ static tm_status own_make(tm_engine *e, tm_op *op, tm_own **own) {
     op->at.version = e->editor->next_version;
     tm_buf_reset(&e->read);
     tm_op_write(&e->read, op);
-    if (tm_buf_status(&e->read) != TM_OK) return TM_E_NOMEM;
+    if (tm_buf_status(&e->read) != TM_OK) return tm_refused();
     tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
     status = tm_op_read(&in, &made);
     if (status != TM_OK) return status;
@@ -63,7 +63,7 @@ static tm_status own_make(tm_engine *e, tm_op *op, tm_own **own) {
         return refuse(e, TM_E_RANGE, NULL, tm_fault_word(made.fault));
     }
     *own = tm_own_new(e->alloc, &made);
-    return *own != NULL ? TM_OK : TM_E_NOMEM;
+    return *own != NULL ? TM_OK : tm_refused();
 }
 
 static tm_status op_edit(tm_engine *e, tm_op *op, tm_span *instance) {
@@ -122,7 +122,7 @@ tm_status tm_engine_begin(tm_engine *e) {
     if (e->nest == TM_BATCH_NEST_MAX) return TM_E_RANGE;
     if (e->nest == 0) {
         e->batch = tm_queue_entry(&e->queue, e->editor);
-        if (e->batch == NULL) return TM_E_NOMEM;
+        if (e->batch == NULL) return tm_refused();
         e->batch_count = 0;
     }
     e->nest_count[e->nest++] = e->batch_count;

@@ -38,7 +38,7 @@ tm_status tm_engine_new(const tm_engine_config *config, tm_engine **engine) {
     const tm_alloc *alloc = config->alloc;
     size_t texts = config->user.len + config->list.len;
     tm_engine *e = tm_alloc_get(alloc, sizeof *e + texts);
-    if (e == NULL) return TM_E_NOMEM;
+    if (e == NULL) return tm_refused();
     e->alloc = alloc;
     e->arena.alloc = e->struck_keys.alloc = alloc;
     e->sent.alloc = e->told.alloc = e->read.alloc = e->sync.parts.alloc = alloc;
@@ -244,7 +244,7 @@ tm_status tm_engine_order(tm_engine *e, tm_now now, tm_span *json) {
     const tm_view *view = &e->view;
     look(e, now);
     tm_view_flush(e);
-    if (view->all_touched) return TM_E_NOMEM;
+    if (view->all_touched) return tm_refused();
     tm_buf_reset(&e->read);
     tm_buf_byte(&e->read, '[');
     for (size_t i = 0; i < view->order_count; i++) {

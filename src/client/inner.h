@@ -234,7 +234,8 @@ bool tm_disk_event(tm_engine *e, tm_event *event); // KEEP and FORGET
 void tm_disk_deinit(tm_engine *e);
 void tm_disk_pieces_free(tm_engine *e, uint64_t version); // up to it
 uint64_t tm_disk_deadline(const tm_engine *e);
-tm_dead *tm_dead_new(tm_engine *e, tm_span id, tm_span operation, tm_span code);
+TM_MEMORY tm_dead *tm_dead_new(tm_engine *e, tm_span id, tm_span operation,
+                               tm_span code);
 tm_dead *tm_dead_find(const tm_engine *e, tm_span id);
 void tm_dead_drop(tm_engine *e, tm_dead *dead);
 

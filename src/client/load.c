@@ -49,7 +49,7 @@ static tm_status op_load(tm_engine *e, tm_json *in, tm_entry *entry) {
     if (op.fault != TM_FAULT_NONE) return TM_E_CORRUPT;
     tm_writer *name = tm_queue_writer(&e->queue, op.at.browser);
     tm_own *own = name != NULL ? tm_own_new(e->alloc, &op) : NULL;
-    if (own == NULL) return TM_E_NOMEM;
+    if (own == NULL) return tm_refused();
     own->op.at.browser = name->browser;
     own->writer = name;
     own->fate = op.seq > 0 ? TM_FATE_ACCEPTED : TM_FATE_PENDING;
@@ -85,7 +85,7 @@ static tm_status entry_make(tm_engine *e, tm_span id, const tm_doc *doc,
     if (!tm_browser_id_valid(browser)) return TM_E_CORRUPT;
     tm_writer *owner = tm_queue_writer(&e->queue, browser);
     tm_entry *entry = owner != NULL ? tm_queue_entry(&e->queue, owner) : NULL;
-    if (entry == NULL) return TM_E_NOMEM;
+    if (entry == NULL) return tm_refused();
     tm_entry_name(entry, id);
     entry->kept.staged = true;
     entry->generation = tm_doc_number(doc, TM_WORD_GENERATION);
@@ -137,7 +137,7 @@ static tm_status writer_load(tm_engine *e, tm_place place, tm_span browser,
         return TM_E_CORRUPT;
     }
     tm_writer *w = tm_queue_writer(&e->queue, browser);
-    if (w == NULL) return TM_E_NOMEM;
+    if (w == NULL) return tm_refused();
     uint64_t next = tm_doc_number(doc, TM_WORD_NEXT);
     uint64_t decided = tm_doc_number(doc, TM_WORD_DECIDED);
     uint64_t ms = tm_doc_number(doc, TM_WORD_TIMESTAMP);
@@ -172,7 +172,7 @@ static tm_status lacking_load(tm_engine *e, tm_span browser, const tm_doc *doc) 
     if (!tm_browser_id_valid(browser)) return TM_E_CORRUPT;
     tm_writer *w = tm_queue_writer(&e->queue, browser);
     tm_loaded *one = tm_alloc_get(e->alloc, sizeof *one);
-    tm_status status = w == NULL || one == NULL ? TM_E_NOMEM : TM_OK;
+    tm_status status = w == NULL || one == NULL ? tm_refused() : TM_OK;
     if (status == TM_OK) status = list_load(e, &one->list, doc);
     if (status != TM_OK) {
         tm_alloc_put(e->alloc, one, sizeof *one);
@@ -220,7 +220,7 @@ static tm_status tail_load(tm_engine *e, tm_span digits, const tm_doc *doc) {
     }
     if (status == TM_OK) status = in.status;
     struct tm_stretch *one = tm_alloc_get(e->alloc, sizeof *one);
-    if (status == TM_OK && one == NULL) status = TM_E_NOMEM;
+    if (status == TM_OK && one == NULL) status = tm_refused();
     if (status != TM_OK) {
         tm_alloc_put(e->alloc, one, sizeof *one);
         return status;
@@ -257,7 +257,7 @@ static tm_status dead_load(tm_engine *e, tm_span id, const tm_doc *doc) {
     }
     if (tm_dead_find(e, id) != NULL) return TM_OK;
     tm_dead *dead = tm_dead_new(e, id, operation, code);
-    if (dead == NULL) return TM_E_NOMEM;
+    if (dead == NULL) return tm_refused();
     dead->kept.dirty = false;
     return TM_OK;
 }
@@ -470,7 +470,7 @@ tm_status tm_load_adopted(tm_engine *e) {
     tm_arena_reset(&e->arena);
     entries_sift(e, &count);
     const void **line = tm_arena_get(&e->arena, count * sizeof *line);
-    if (line == NULL) return TM_E_NOMEM;
+    if (line == NULL) return tm_refused();
     for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
         if (!entry->kept.staged) continue;
         entry->kept.staged = false;
@@ -532,7 +532,7 @@ static tm_status editor_find(tm_engine *e, tm_span fresh, uint32_t flags) {
         }
         if (taken || !tm_browser_id_valid(fresh)) fresh = tm_engine_draw_id(e, id);
         best = tm_queue_writer(&e->queue, fresh);
-        if (best == NULL) return TM_E_NOMEM;
+        if (best == NULL) return tm_refused();
         best->adopted = 1;
         best->kept.dirty = best->kept.keep = e->disk.changed = true;
         tm_note_text(e, TM_EVENT_WRITER, best->browser, (tm_span){NULL, 0});
@@ -560,7 +560,7 @@ tm_status tm_engine_adopt(tm_engine *e, tm_now now, tm_span browser) {
     if (!tm_browser_id_valid(browser)) return TM_E_RANGE;
     if (e->disk.reload) return TM_E_AGAIN;
     tm_writer *w = tm_queue_writer(&e->queue, browser);
-    if (w == NULL) return TM_E_NOMEM;
+    if (w == NULL) return tm_refused();
     if (w->adopted == 0) w->adopted = ++e->loading.adopted;
     if (!e->started) return TM_OK;
     tm_status status = tm_load_adopted(e);

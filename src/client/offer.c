@@ -205,7 +205,7 @@ static void lacks_find(lacks *all) {
 
 static tm_status own_put(tm_engine *e, const tm_op *op) {
     tm_own *own = tm_own_new(e->alloc, op);
-    if (own == NULL) return TM_E_NOMEM;
+    if (own == NULL) return tm_refused();
     own->fate = TM_FATE_OFFER;
     own->made_ms = e->now.mono_ms;
     own->op.at.browser = TM_SPAN("-");
@@ -222,7 +222,7 @@ static tm_status op_put(tm_engine *e, tm_op *op) {
     op->at.version = 1;
     tm_buf_reset(&e->read);
     tm_op_write(&e->read, op);
-    if (tm_buf_status(&e->read) != TM_OK) return TM_E_NOMEM;
+    if (tm_buf_status(&e->read) != TM_OK) return tm_refused();
     tm_json in;
     tm_op made;
     tm_json_init(&in, tm_buf_span(&e->read), TM_JSON_DEPTH_MAX, &e->arena);
@@ -289,7 +289,7 @@ tm_status tm_offer_make(tm_engine *e) {
     lacks all = {.e = e};
     lacks_find(&all);
     const void **sorted = tm_arena_get(&e->arena, all.count * sizeof *sorted);
-    if (sorted == NULL || all.status != TM_OK) return TM_E_NOMEM;
+    if (sorted == NULL || all.status != TM_OK) return tm_refused();
     for (size_t i = 0; i < all.count; i++) {
         sorted[i] = &all.at[i];
     }
@@ -330,7 +330,7 @@ tm_status tm_offer_number(tm_engine *e) {
             (writer->next_version > 1 && own->op.at.time <= writer->last_time)) {
             uint8_t id[22];
             writer = tm_queue_writer(&e->queue, tm_engine_draw_id(e, id));
-            if (writer == NULL) return TM_E_NOMEM;
+            if (writer == NULL) return tm_refused();
             e->offer_writer = writer;
         }
         writer->last_time = own->op.at.time;

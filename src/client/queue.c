@@ -87,7 +87,7 @@ tm_writer *tm_queue_writer(tm_queue *queue, tm_span browser) {
         if (tm_span_cmp((*at)->browser, browser) == 0) return *at;
     }
     tm_writer *writer = tm_alloc_get(queue->alloc, sizeof *writer);
-    if (writer == NULL) return NULL;
+    if (writer == NULL) TM_NO_MEMORY;
     memcpy(writer->key, "writer/", 7);
     memcpy(writer->key + 7, browser.ptr, browser.len);
     writer->key_len = (uint8_t)(7 + browser.len);
@@ -99,7 +99,7 @@ tm_writer *tm_queue_writer(tm_queue *queue, tm_span browser) {
 
 tm_entry *tm_queue_entry(tm_queue *queue, tm_writer *owner) {
     tm_entry *entry = tm_alloc_get(queue->alloc, sizeof *entry);
-    if (entry == NULL) return NULL;
+    if (entry == NULL) TM_NO_MEMORY;
     entry->owner = owner;
     entry->prev = queue->last;
     if (queue->last != NULL) {
@@ -181,7 +181,7 @@ tm_own *tm_own_new(const tm_alloc *alloc, const tm_op *op) {
         size += op->fields[i].name.len + op->fields[i].value.len;
     }
     tm_own *own = tm_alloc_get(alloc, size);
-    if (own == NULL) return NULL;
+    if (own == NULL) TM_NO_MEMORY;
     own->size = size;
     own->op = *op;
     copying c = {.from = op->raw.ptr, .raw_len = op->raw.len};
@@ -228,7 +228,7 @@ tm_status tm_queue_add(tm_queue *queue, tm_own *own) {
     tm_target *target = NULL;
     if (own->entry != NULL) {
         target = tm_queue_target(queue, own->op.instance_id, true);
-        if (target == NULL) return TM_E_NOMEM;
+        if (target == NULL) return tm_refused();
     }
     tm_status status = tm_table_set(&queue->ids, own->op.id, own);
     if (status != TM_OK) {
@@ -285,7 +285,7 @@ tm_status tm_queue_accept_reserve(tm_queue *queue, size_t more) {
     tm_own **accepted =
         tm_alloc_resize(queue->alloc, queue->accepted, cap * sizeof *accepted,
                         want * sizeof *accepted);
-    if (accepted == NULL) return TM_E_NOMEM;
+    if (accepted == NULL) return tm_refused();
     queue->accepted = accepted;
     queue->accepted_cap = want;
     return TM_OK;

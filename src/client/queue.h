@@ -124,16 +124,16 @@ void tm_queue_init(tm_queue *queue, const tm_alloc *alloc, tm_seed seed);
 void tm_queue_deinit(tm_queue *queue);
 
 // tm_queue_writer - the writer of this name, made if there is none. NULL: no memory.
-tm_writer *tm_queue_writer(tm_queue *queue, tm_span browser);
+TM_MEMORY tm_writer *tm_queue_writer(tm_queue *queue, tm_span browser);
 
 // tm_queue_entry - an empty entry at the end. NULL: no memory.
-tm_entry *tm_queue_entry(tm_queue *queue, tm_writer *owner);
+TM_MEMORY tm_entry *tm_queue_entry(tm_queue *queue, tm_writer *owner);
 void tm_entry_name(tm_entry *entry, tm_span id);
 tm_span tm_entry_key(const tm_entry *entry);
 void tm_queue_drop_entry(tm_queue *queue, tm_entry *entry); // and its operations
 
 // tm_own_new - a copy of `op`, which was read (it has raw). NULL: no memory.
-tm_own *tm_own_new(const tm_alloc *alloc, const tm_op *op);
+TM_MEMORY tm_own *tm_own_new(const tm_alloc *alloc, const tm_op *op);
 void tm_own_free(const tm_alloc *alloc, tm_own *own);
 void tm_entry_add(tm_entry *entry, tm_own *own);
 

@@ -102,7 +102,7 @@ static tm_status picture_make(tm_engine *e, tm_span id, picture *p) {
         max += own->op.field_count;
     }
     p->parts = tm_arena_get(&e->arena, max * sizeof *p->parts);
-    if (p->parts == NULL) return TM_E_NOMEM;
+    if (p->parts == NULL) return tm_refused();
     for (int i = 0; i < 3; i++) {
         item_put(p, items[i]);
     }

@@ -72,7 +72,7 @@ tm_status tm_arena_copy(tm_arena *arena, tm_span text, tm_span *copy) {
         return TM_OK;
     }
     uint8_t *ptr = tm_arena_get(arena, text.len);
-    if (ptr == NULL) return TM_E_NOMEM;
+    if (ptr == NULL) return tm_refused();
     if (text.len > 0) memcpy(ptr, text.ptr, text.len);
     *copy = (tm_span){ptr, text.len};
     return TM_OK;

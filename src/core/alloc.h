@@ -30,6 +30,15 @@ typedef struct tm_alloc {
 #define TM_NO_MEMORY return NULL
 #endif
 
+// tm_refused - TM_E_NOMEM, from whoever was refused memory.
+static inline tm_status tm_refused(void) {
+#if TM_BROWSER
+    __builtin_unreachable(); // see above
+#else
+    return TM_E_NOMEM;
+#endif
+}
+
 // tm_alloc_resize - `resize` of above, to a new_size that is not 0.
 TM_MEMORY void *tm_alloc_resize(const tm_alloc *alloc, void *ptr, size_t old_size,
                                 size_t new_size);

@@ -14,7 +14,7 @@
 
 tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
     tm_list *made = tm_alloc_get(alloc, sizeof *made);
-    if (made == NULL) return TM_E_NOMEM;
+    if (made == NULL) return tm_refused();
     made->alloc = made->pool.alloc = alloc;
     made->seed = seed;
     made->size = SIZE_FRAME;

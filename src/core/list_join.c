@@ -88,9 +88,9 @@ static tm_status places_reserve(tm_list *list) {
     size_t cap = list->place_cap;
     if (list->count < cap / 16 * 13) return TM_OK;
     size_t more = cap == 0 ? PLACES_MIN : 2 * cap;
-    if (more > SIZE_MAX / 2 / sizeof(list_place)) return TM_E_NOMEM;
+    if (more > SIZE_MAX / 2 / sizeof(list_place)) return tm_refused();
     list_place *places = tm_alloc_get(list->alloc, more * sizeof *places);
-    if (places == NULL) return TM_E_NOMEM;
+    if (places == NULL) return tm_refused();
     for (size_t i = 0; i < cap; i++) {
         if (list->places[i].item != 0) place_put(places, more, &list->places[i]);
     }
@@ -208,10 +208,10 @@ static tm_status item_reserve(tm_list *list, const tm_item *item,
     }
     if (status == TM_OK) status = tm_table_reserve(&list->names, from->field_count);
     if (status != TM_OK || item != NULL) return status;
-    if (list->count == UINT32_MAX - 1) return TM_E_NOMEM;
+    if (list->count == UINT32_MAX - 1) return tm_refused();
     tm_item **items = array_reserve(list->alloc, list->items, list->count,
                                     &list->item_cap, sizeof *items);
-    if (items == NULL) return TM_E_NOMEM;
+    if (items == NULL) return tm_refused();
     list->items = items;
     return places_reserve(list);
 }
@@ -380,12 +380,12 @@ tm_status tm_list_unknown_keep(tm_list *list, const tm_span *id,
     list_unknown *unknown =
         array_reserve(list->alloc, list->unknown, list->unknown_count,
                       &list->unknown_cap, sizeof *unknown);
-    if (unknown == NULL) return TM_E_NOMEM;
+    if (unknown == NULL) return tm_refused();
     list->unknown = unknown;
     tm_status status = tm_table_reserve(&list->unknown_ids, 1);
     if (status != TM_OK) return status;
     uint8_t *copy = tm_alloc_get(list->alloc, id->len + raw->len);
-    if (copy == NULL) return TM_E_NOMEM;
+    if (copy == NULL) return tm_refused();
     memcpy(copy, id->ptr, id->len);
     memcpy(copy + id->len, raw->ptr, raw->len);
     list_unknown *kept = &unknown[list->unknown_count++];

@@ -64,13 +64,13 @@ static void rest_free(tm_pool *pool) {
 
 tm_status tm_pool_reserve(tm_pool *pool, size_t size) {
     if (pool->left >= size) return TM_OK;
-    if (size > RESERVE_MAX) return TM_E_NOMEM;
+    if (size > RESERVE_MAX) return tm_refused();
     size_t want = pool->total / 8 & ~(size_t)15;
     if (want < CHUNK_MIN) want = CHUNK_MIN;
     if (want > CHUNK_MAX) want = CHUNK_MAX;
     if (want < size + CHUNK_HEAD) want = (size + CHUNK_HEAD + 15) & ~(size_t)15;
     struct tm_pool_chunk *chunk = tm_alloc_resize(pool->alloc, NULL, 0, want);
-    if (chunk == NULL) return TM_E_NOMEM;
+    if (chunk == NULL) return tm_refused();
     *chunk = (struct tm_pool_chunk){pool->chunks, want};
     pool->chunks = chunk;
     rest_free(pool);

@@ -89,13 +89,13 @@ static size_t load_max(size_t cap) {
 static tm_status table_grow(tm_table *table, size_t count) {
     size_t cap = table->cap < TABLE_CAP_MIN ? TABLE_CAP_MIN : table->cap;
     while (load_max(cap) < count) {
-        if (cap > SIZE_MAX / 2 / sizeof(tm_table_slot)) return TM_E_NOMEM;
+        if (cap > SIZE_MAX / 2 / sizeof(tm_table_slot)) return tm_refused();
         cap *= 2;
     }
     if (cap == table->cap) return TM_OK;
 
     tm_table_slot *slots = tm_alloc_get(table->alloc, cap * sizeof *slots);
-    if (slots == NULL) return TM_E_NOMEM;
+    if (slots == NULL) return tm_refused();
     tm_table old = *table;
     table->slots = slots;
     table->cap = cap;
@@ -133,7 +133,7 @@ tm_status tm_table_set(tm_table *table, tm_span key, void *value) {
 }
 
 tm_status tm_table_reserve(tm_table *table, size_t more) {
-    if (more > SIZE_MAX / 2 - table->count) return TM_E_NOMEM;
+    if (more > SIZE_MAX / 2 - table->count) return tm_refused();
     if (load_max(table->cap) >= table->count + more) return TM_OK;
     return table_grow(table, table->count + more);
 }

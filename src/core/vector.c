@@ -39,7 +39,7 @@ tm_status tm_vector_set(tm_vector *vector, tm_span browser, uint64_t version) {
     }
     const tm_alloc *alloc = vector->table.alloc;
     entry = tm_alloc_get(alloc, sizeof *entry + browser.len);
-    if (entry == NULL) return TM_E_NOMEM;
+    if (entry == NULL) return tm_refused();
     entry->version = version;
     entry->len = browser.len;
     if (browser.len > 0) memcpy(entry->browser, browser.ptr, browser.len);
