@@ -52,7 +52,7 @@ static void pages_mend(tm_world *world) {
         page->throttled_until_ms = 0;
         page->die_in = 0;
         page->wrong_user_once = false;
-        if (page->stopped || page->taken || !page->disk)
+        if (page->stopped || page->taken || !page->disk || !page->local)
             tm_sim_page_die(world, page);
     }
     for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {

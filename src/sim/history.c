@@ -298,6 +298,26 @@ tm_list *tm_sim_history_prefix(const tm_sim_history *history, uint64_t seq) {
     return list;
 }
 
+uint64_t tm_sim_history_lacks(const tm_sim_history *history, const tm_list *list,
+                              uint64_t seq) {
+    tm_arena arena = {.alloc = &tm_sim_alloc};
+    tm_list *copy;
+    uint64_t lacks = 0;
+    TM_ASSERT(tm_list_new(&tm_sim_alloc, fixed, &copy) == TM_OK);
+    TM_ASSERT(tm_list_join(copy, list) == TM_OK);
+    for (size_t i = 0; lacks == 0 && i < seq && i < history->count; i++) {
+        tm_op op;
+        bool changed = false;
+        entry_read(&history->entries[i], &arena, &op);
+        TM_ASSERT(tm_list_apply(copy, &op, &changed) == TM_OK);
+        if (changed) lacks = i + 1;
+        tm_arena_reset(&arena);
+    }
+    tm_list_free(copy);
+    tm_arena_deinit(&arena);
+    return lacks;
+}
+
 // ---- in another order -------------------------------------------------------------------
 
 static bool lists_equal(const tm_list *a, const tm_list *b) {

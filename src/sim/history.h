@@ -59,6 +59,10 @@ bool tm_sim_history_same(const tm_sim_history *history, const tm_batch *batch,
 bool tm_sim_history_shuffled(const tm_sim_history *history, uint64_t seed,
                              char why[256]);
 
+// tm_sim_history_lacks - the first seq up to `seq` that `list` does not hold; 0 = none.
+uint64_t tm_sim_history_lacks(const tm_sim_history *history, const tm_list *list,
+                              uint64_t seq);
+
 // tm_sim_history_prefix - the state at `seq`. gives: tm_list_free.
 tm_list *tm_sim_history_prefix(const tm_sim_history *history, uint64_t seq);
 

@@ -108,17 +108,27 @@ static tm_digest joined(const tm_list *a, const tm_list *b) {
     return digest;
 }
 
-// C holds all of a log up to the cursor, and nothing that this log or the server's (which
-// acknowledges before it can tell a page that it is another) has not.
-static bool c_fits(const tm_list *c, uint64_t cursor, const tm_sim_history *history,
-                   const tm_sim_history *current) {
-    uint64_t head = tm_sim_history_head(history);
+// All that any log of this account ever had.
+static tm_list *all_logs(const tm_sim_account *account) {
+    tm_list *all;
+    TM_ASSERT(tm_list_new(&tm_sim_alloc, (tm_seed){1, 1}, &all) == TM_OK);
+    TM_ASSERT(tm_list_join(all, tm_sim_history_list(account->history)) == TM_OK);
+    for (size_t i = 0; i < account->past_count; i++) {
+        TM_ASSERT(tm_list_join(all, tm_sim_history_list(account->past[i])) ==
+                  TM_OK);
+    }
+    return all;
+}
+
+// C holds all of a log up to the cursor, and nothing that no log had: what was accepted by
+// a server that was rolled back stays in C until the page hears of it.
+static bool c_fits(const tm_sim_account *account, const tm_list *c, uint64_t cursor,
+                   const tm_sim_history *history) {
     tm_digest is = tm_list_digest(c);
-    if (cursor > head) return false;
+    if (cursor > tm_sim_history_head(history)) return false;
     if (digest_same(is, tm_sim_history_digest(history, cursor))) return true;
-    tm_list *prefix = tm_sim_history_prefix(history, cursor);
-    tm_list *all = tm_sim_history_prefix(history, head);
-    TM_ASSERT(tm_list_join(all, tm_sim_history_list(current)) == TM_OK);
+    tm_list *prefix = tm_sim_history_prefix(history, cursor),
+            *all = all_logs(account);
     bool fits = digest_same(joined(c, prefix), is) &&
                 digest_same(joined(c, all), tm_list_digest(all));
     tm_list_free(prefix);
@@ -130,16 +140,21 @@ static void c_look(tm_world *world, tm_sim_page *page) {
     const tm_sim_account *account = &world->accounts[page->account];
     uint64_t cursor;
     const tm_list *c = tm_engine_confirmed(page->engine, &cursor);
-    bool fits = c_fits(c, cursor, account->history, account->history);
+    bool fits = c_fits(account, c, cursor, account->history);
     tm_sim_looked(world, TM_SIM_I7);
     for (size_t i = account->past_count; i-- > 0 && !fits;) {
-        fits = c_fits(c, cursor, account->past[i], account->history);
+        fits = c_fits(account, c, cursor, account->past[i]);
     }
     if (fits) return;
-    tm_sim_broken(world, TM_SIM_I7,
-                  "%s stands at %llu, and what it confirmed is not "
-                  "the log up to there",
-                  tm_sim_page_name(world, page), (unsigned long long)cursor);
+    uint64_t lacks = tm_sim_history_lacks(account->history, c, cursor);
+    const tm_sim_entry *entry = tm_sim_history_at(account->history, lacks);
+    tm_span id = entry == NULL ? (tm_span){(const uint8_t *)"none", 4} : entry->id;
+    tm_sim_broken(
+        world, TM_SIM_I7,
+        "%s stands at %llu, and what it confirmed is not the log up to there: "
+        "the first that it lacks is seq %llu, %.*s",
+        tm_sim_page_name(world, page), (unsigned long long)cursor,
+        (unsigned long long)lacks, (int)id.len, (const char *)id.ptr);
 }
 
 void tm_sim_look_page(tm_world *world, tm_sim_page *page, bool thoroughly) {
@@ -198,6 +213,8 @@ static bool explained(tm_world *world, const tm_sim_page *page) {
         return true;
     }
     tm_sim_page *p = &world->pages[page - world->pages];
+    // A timer that comes late shows late what it ends.
+    if (tm_engine_deadline(page->engine) <= mono) return true;
     return unsettled(world, p) || tm_sim_page_number(world, p, "pending") > 0 ||
            tm_sim_page_number(world, p, "offered") > 0 ||
            world->accounts[page->account].rolled_back ||

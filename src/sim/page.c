@@ -173,8 +173,7 @@ static void memory_note_writer(tm_world *world, tm_sim_page *page, tm_span write
     tm_span rest;
     for (int place = 0; place < 2; place++) {
         if (place == TM_PLACE_DISK && !page->disk) continue;
-        if (place == TM_PLACE_LOCAL && world->profiles[page->profile].no_local)
-            continue;
+        if (place == TM_PLACE_LOCAL && !page->local) continue;
         for (size_t i = 0; i < storage->places[place].count; i++) {
             const tm_storage_record *record = &storage->places[place].items[i];
             tm_span owner = tm_storage_owner(record->key, record->value, &arena);
@@ -482,8 +481,10 @@ static void engine_start(tm_world *world, tm_sim_page *page) {
                                   writers[i]) == TM_OK);
     }
     tm_arena_deinit(&arena);
+    uint32_t flags = (page->disk ? (uint32_t)TM_START_DISK : 0) |
+                     (profile->no_local ? (uint32_t)TM_START_NO_LOCAL : 0);
     TM_ASSERT(tm_engine_start(page->engine, tm_sim_page_now(world, page), nothing,
-                              page->disk) == TM_OK);
+                              flags) == TM_OK);
 }
 
 tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t account) {
@@ -499,6 +500,7 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
     bool second = has_tab(world, profile, account);
     page_clean(world, page, profile, account);
     page->disk = !p->no_disk;
+    page->local = !p->no_local;
     if (second) tm_sim_strike(world, TM_SIM_TWO_TABS, page);
     if (p->no_disk) tm_sim_strike(world, TM_SIM_NO_DISK, page);
     if (p->no_local) tm_sim_strike(world, TM_SIM_NO_LOCAL, page);
@@ -517,7 +519,7 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
                 const tm_storage_record *r = &storage->places[place].items[i];
                 tm_sim_tell(world, place == 0 ? "local" : "disk", "%.*s = %.*s",
                             (int)r->key.len, (const char *)r->key.ptr,
-                            (int)(r->value.len > 150 ? 150 : r->value.len),
+                            (int)(r->value.len > 1500 ? 1500 : r->value.len),
                             (const char *)r->value.ptr);
             }
         }

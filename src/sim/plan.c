@@ -105,7 +105,7 @@ void tm_sim_plan_draw(tm_sim_plan *plan, uint64_t seed, bool disk_faults) {
     plan->queue_soft_max = one_in(&random, 3) ? 2000 + below(&random, 20000) : 0;
     plan->policy = one_in(&random, 4);
     plan->unbounded = one_in(&random, 16);
-    plan->missing = one_in(&random, 8) && false;
+    plan->missing = one_in(&random, 8);
     bool calm = one_in(&random, 40); // sometimes nothing goes wrong at all
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         bool on = one_in(&random, 4);

@@ -309,7 +309,8 @@ static void look(tm_world *world, const tm_sim_event *event) {
     tm_sim_look_lists(world);
     bool page =
         event->kind == TM_SIM_EVENT_TICK || event->kind == TM_SIM_EVENT_COMMIT;
-    if (page && world->pages[event->who].alive) {
+    if (page && world->pages[event->who].alive &&
+        tm_sim_page_awake(world, &world->pages[event->who])) {
         tm_sim_look_page(world, &world->pages[event->who], false);
     }
 }

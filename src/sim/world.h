@@ -144,10 +144,10 @@ typedef struct tm_sim_page {
     uint64_t tick_ms;            // when its next tick is due; NEVER = none
     uint64_t save_ref, pull_ref; // requests that are out, by HTTP
     uint64_t frozen_until_ms, throttled_until_ms;
-    uint32_t die_in; // at the n-th storage write from now; 0 = not
-    bool doomed;     // it has died in a storage write
-    bool disk;       // it has a disk
-    bool token_bad;  // until a new one is there
+    uint32_t die_in;  // at the n-th storage write from now; 0 = not
+    bool doomed;      // it has died in a storage write
+    bool disk, local; // it began with both places
+    bool token_bad;   // until a new one is there
     bool wrong_user_once;
     bool reloading;     // its disk is being read again
     bool stopped;       // the server said that it is somebody else's
