@@ -25,7 +25,7 @@ options_of_help() {
 }
 lines() { tr '\n' ' ' | sed 's/ $//'; }
 
-commands=$("$program" --help | awk '/^  tidemark [a-z]+  / { print $2 }' | sort -u)
+commands=$("$program" --help | awk '/^  tidemark [a-z]+ +[a-z]/ { print $2 }' | sort -u)
 for command in $commands; do
   missing=
   grep -qE "^\.Ss .*\b$command\b" "$page" || missing="no section \"$command\""
