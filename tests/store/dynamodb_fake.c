@@ -189,7 +189,9 @@ static answer put_item(fake_world *w, table *t, json_t *request) {
                       "Item size has exceeded the maximum allowed size");
     }
     bool holds = condition == NULL || !there;
-    if (condition != NULL && there && strstr(condition, "operationVersion < :v")) {
+    if (condition != NULL && there &&
+        strcmp(condition, "attribute_not_exists(user_id) OR "
+                          "operationVersion < :v") == 0) {
         json_t *values = json_object_get(request, "ExpressionAttributeValues");
         holds =
             number_of(t->items[at], "operationVersion") < number_of(values, ":v");

@@ -197,7 +197,9 @@ static void keys_are_renewed_before_they_expire(void **state) {
     T_TRUE(d.waiting == NULL); // not yet
     d.now_ms = NOW_MS + 56 * 60000;
     d.replies = NULL; // nobody answers: the old ones are good until their end
+    size_t asked = d.asked;
     T_OK(settle(c, &d, &keys));
+    T_TRUE(d.asked > asked);
     T_TEXT(keys.id, "ONE");
     d.now_ms = NOW_MS + 61 * 60000;
     T_STATUS(settle(c, &d, &keys), TM_E_STATE);

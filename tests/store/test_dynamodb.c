@@ -378,10 +378,16 @@ static void every_fault_of_a_read(void **state) {
         for (uint64_t seq = 1; seq <= 5; seq++) {
             T_OK(drive_append(store, key, 1, seq, seq));
         }
+        (void)fake_asked(world, NULL);
         fake_script(world, &read_faults[i].fault, 1);
         drive_page page = drive_read(store, key, 0, ALL, ALL);
         T_STATUS(page.status, read_faults[i].status);
         T_EQ(page.count, read_faults[i].status == TM_OK ? 5 : 0);
+        bool sent =
+            read_faults[i].fault.kind != FAKE_UNSENT; // and noticed each time
+        if (sent && page.status == TM_OK) {
+            T_EQ(fake_asked(world, "Query"), read_faults[i].fault.times + 1);
+        }
         drive_page_free(&page);
         fake_script(world, NULL, 0);
         T_EQ(drive_all(store, key, 1, NULL), 5);
@@ -410,6 +416,36 @@ static void pages_are_followed(void **state) {
         T_TRUE(!page.more); // though DynamoDB says there might be
         drive_page_free(&page);
     }
+    tm_store_close(store);
+}
+
+// One query backwards finds the batch that `since` lies in, however far below it begins.
+static void a_batch_far_below_is_found(void **state) {
+    (void)state;
+    tm_store *store = fresh();
+    tm_key key = drive_key("ann", "list");
+    T_OK(drive_append(store, key, 1, 1, 2));
+    drive_batch made = drive_make(1, 3, 3);
+    made.batch.last_seq = 5000;
+    T_OK(drive_append_batch(store, key, &made.batch));
+    drive_free(&made);
+    static const struct {
+        uint64_t since;
+        size_t count;
+    } rows[] = {{4000, 1}, {5000, 1}, {5001, 0}, {UINT64_MAX, 0}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        tm_store_close(store);
+        store = store_open(NULL); // which remembers nothing
+        (void)fake_asked(world, NULL);
+        drive_page page = drive_read(store, key, rows[i].since, ALL, ALL);
+        T_EQ(page.count, rows[i].count);
+        if (page.count > 0) T_EQ(page.batches[0].first_seq, 3);
+        drive_page_free(&page);
+        T_EQ(fake_asked(world, "Query"), 2);
+    }
+    T_OK(
+        drive_append(store, key, 1, 5001, 5001)); // the read told where the head is
+    T_EQ(fake_asked(world, NULL), 1);
     tm_store_close(store);
 }
 
@@ -504,6 +540,21 @@ static void two_servers_never_overlap(void **state) {
     T_OK(drive_append(a, key, 1, 5, 5)); // it asked for the tail meanwhile
     T_STATUS(drive_append(b, key, 1, 5, 5), TM_E_CONFLICT);
     T_EQ(drive_all(b, key, 1, NULL), 5);
+    tm_store_close(a);
+    tm_store_close(b);
+}
+
+static void of_two_snapshots_the_newer_stays(void **state) {
+    (void)state;
+    tm_store *a = fresh(), *b = store_open(NULL);
+    tm_key key = drive_key("ann", "list");
+    T_OK(drive_save(a, key, 5, t_str("five")));
+    T_OK(drive_save(b, key, 4, t_str("four")));
+    T_OK(drive_save(b, key, 5, t_str("FIVE")));
+    drive_snapshot back = drive_load(b, key);
+    T_EQ(back.seq, 5);
+    T_TEXT(((tm_span){back.bytes, back.len}), "five");
+    free(back.bytes);
     tm_store_close(a);
     tm_store_close(b);
 }
@@ -731,10 +782,12 @@ int main(void) {
         cmocka_unit_test(every_fault_of_a_put),
         cmocka_unit_test(every_fault_of_a_read),
         cmocka_unit_test(pages_are_followed),
+        cmocka_unit_test(a_batch_far_below_is_found),
         cmocka_unit_test(nothing_is_handed_out_behind_a_hole),
         cmocka_unit_test(few_calls),
         cmocka_unit_test(a_tail_is_good_for_an_hour),
         cmocka_unit_test(two_servers_never_overlap),
+        cmocka_unit_test(of_two_snapshots_the_newer_stays),
         cmocka_unit_test(a_late_put_changes_nothing),
         cmocka_unit_test(trim_leaves_the_last_hour),
         cmocka_unit_test(a_snapshot_is_a_row_a_person_can_read),
