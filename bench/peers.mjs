@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
-import { gather } from "./run.mjs";
+import { gather, words } from "./run.mjs";
 import { number, write } from "./table.mjs";
 
 const build = resolve("build/release");
@@ -23,7 +23,7 @@ const names = {
 };
 
 const results = {};
-const only = (process.env.ONLY ?? "").split(/[\s,]+/).filter((word) => word !== "");
+const only = words("ONLY");
 const wanted = Object.keys(names).filter(
   (name) => name === "edits" || only.length === 0 || only.includes(name),
 );
@@ -50,8 +50,8 @@ if (only.length === 0) {
 const value = (name) => results[name]?.value ?? Number.NaN;
 const cell = (of, what) => number(value(`${of}.${what}`)).padStart(10);
 
-for (const [crowd, words] of crowds) {
-  console.log(`\n${words}, 3 connections a list, 30 % add, 60 % update, 10 % delete`);
+for (const [crowd, title] of crowds) {
+  console.log(`\n${title}, 3 connections a list, 30 % add, 60 % update, 10 % delete`);
   console.log(
     `${"".padEnd(36)}   edits/s  us CPU/edit  ack p50 ms  seen p99 ms   edits/s and CPU: Tidemark is`,
   );
@@ -75,14 +75,14 @@ for (const name of wanted) {
 }
 if (only.length === 0) {
   console.log("\noperations of others applied, about 1,000 items");
-  for (const [words, name] of [
+  for (const [title, name] of [
     ["Tidemark, native, from JSON", "apply.native.1000"],
     ["Tidemark, WebAssembly, from JSON", "apply.wasm.1000"],
     ["Tidemark, the whole engine in node", "engine.wasm.1000"],
     ["Yjs, from its updates", "apply.yjs"],
     ["Automerge, from its changes", "apply.automerge"],
   ]) {
-    console.log(`${words.padEnd(36)}${number(value(name)).padStart(10)} /s`);
+    console.log(`${title.padEnd(36)}${number(value(name)).padStart(10)} /s`);
   }
 }
 write("build/bench-peers.json", results);

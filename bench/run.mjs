@@ -1,5 +1,6 @@
 // run.mjs - `make bench`: everything, one table, and build/bench.json. ONLY="apply calm" (in
-// the environment) runs a part: apply wasm edits calm fanout memory idle cold.
+// the environment) runs a part: apply wasm edits calm fanout memory idle cold. WITH="nice -5"
+// puts a command before each.
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
@@ -19,9 +20,13 @@ const steps = {
   cold: [`${build}/bench_load`, "cold"],
 };
 
+/** A list of words in the environment. */
+export const words = (name) => (process.env[name] ?? "").split(/[\s,]+/).filter((word) => word);
+
 /** What a program prints, by name; its words for people pass through. */
 export async function gather(command, cwd, results) {
-  const child = spawn(command[0], command.slice(1), { cwd, stdio: ["ignore", "pipe", "inherit"] });
+  const all = [...words("WITH"), ...command];
+  const child = spawn(all[0], all.slice(1), { cwd, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((done) => child.on("close", done).on("error", done));
   for await (const line of createInterface(child.stdout)) {
     const { name, value, unit } = JSON.parse(line);
@@ -32,7 +37,7 @@ export async function gather(command, cwd, results) {
 }
 
 async function main() {
-  const only = (process.env.ONLY ?? "").split(/[\s,]+/).filter((word) => word !== "");
+  const only = words("ONLY");
   const unknown = only.find((word) => !(word in steps));
   if (unknown !== undefined) {
     throw new Error(`ONLY is some of: ${Object.keys(steps).join(" ")}; not ${unknown}`);
