@@ -164,7 +164,9 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     disk->out_guarded = guarded;
     tm_buf_byte(out, '{');
     tm_out_word(out, TM_WORD_GUARD);
-    if (guarded) {
+    if (guarded && !disk->chained) {
+        tm_buf_text(out, "[0,0]"); // above nothing but nothing
+    } else if (guarded) {
         tm_buf_byte(out, '[');
         tm_buf_u64(out, e->generation);
         tm_buf_byte(out, ',');
@@ -245,6 +247,7 @@ static void pair_stored(tm_engine *e, tm_committed outcome, uint64_t cursor) {
     disk->generation = disk->out_generation;
     if (outcome == TM_COMMITTED) {
         cursor = disk->out_cursor;
+        disk->chained = true;
         if (disk->out_base) disk->tail_bytes = 0;
     } else {
         disk->tail_bytes = 0; // another tab looks after its base
@@ -270,7 +273,11 @@ void tm_engine_committed(tm_engine *e, tm_now now, uint64_t ticket,
     }
     disk->failures = 0;
     all_stored(e);
-    if (outcome == TM_COMMIT_SUPERSEDED) {
+    // Of two pages that both began with nothing each may have begun in another history of
+    // the server. The second takes what the first has stored; what it had is offered.
+    bool foreign =
+        outcome == TM_COMMIT_REFUSED && disk->out_guarded && !disk->chained;
+    if (outcome == TM_COMMIT_SUPERSEDED || foreign) {
         disk->reload = true;
         tm_note_text(e, TM_EVENT_RELOAD, (tm_span){NULL, 0}, (tm_span){NULL, 0});
     } else if (disk->out_guarded) {

@@ -210,7 +210,7 @@ typedef enum tm_event_kind {
     TM_EVENT_FORGET, // local: remove key
     TM_EVENT_COMMIT, // disk: run the transaction `value`, answer tm_engine_committed
     TM_EVENT_WRITER,  // browserId `key` is ours from now on: hold its lock
-    TM_EVENT_RELOAD,  // another tab stored a newer generation: load disk again
+    TM_EVENT_RELOAD,  // another tab stored what is not ours: load disk again
     TM_EVENT_SHOW,    // item `key` changed in what is shown (empty: sort or order)
     TM_EVENT_STATUS,  // tm_engine_status changed
     TM_EVENT_RECEIPT, // operation `key` of item `instance` reached `receipt`

@@ -73,7 +73,9 @@ typedef struct tm_disk {
     bool lacking_due; // to be put, or removed if there is none
     bool offset_due;
     bool changed; // something is to be stored
-    bool reload;  // another tab stored a newer generation
+    bool reload;  // another tab stored a newer generation, or what we cannot know
+    bool
+        chained; // what is stored is what we loaded or stored: one history with ours
     // The transaction that is out.
     bool out, out_guarded, out_base, out_lacking, out_lacks, out_offset;
     uint64_t ticket, out_generation, out_cursor;

@@ -377,6 +377,7 @@ static tm_status c_make(tm_engine *e, tm_list **c, tm_list **rest) {
     if (status != TM_OK) return status;
     l->list = NULL;
     list_time(e, *c);
+    e->disk.chained = !nothing;
     e->disk.generation = l->generation;
     e->disk.cursor = l->cursor;
     e->disk.tail_bytes = l->tail_bytes;

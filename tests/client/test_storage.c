@@ -254,6 +254,41 @@ static void test_tails_of_two_tabs(void **state) {
     life_end();
 }
 
+// Two tabs that begin with nothing, each in another history of the server: what is stored
+// is never made of both.
+static void test_two_tabs_in_two_histories(void **state) {
+    (void)state;
+    life_begin();
+    page c = {.manual = true, .seed = 9};
+    model_backup(&w.m);
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    page_start(&c, &w.sa, &w.m, "b-c");
+    life_edit(&w.b, ADD("x"), "i-x");
+    page_push(&w.b, FAULT_NONE);
+    life_edit(&w.a, SET("x", "old"), "old");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a); // stores 2, of the history that is lost
+    model_restore(&w.m);
+    page_pull(&w.b);
+    life_edit(&w.b, ADD("y"), "i-y");
+    page_push(&w.b, FAULT_NONE); // under a name that the server has lost
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&c); // 1, and cannot store it
+    T_EQ(c.reloads, 1);
+    for (int i = 0; i < 3; i++) {
+        life_edit(&w.b, SET("y", "new"), "new");
+        page_push(&w.b, FAULT_NONE);
+        page_pull(&c);
+    }
+    page_stop(&w.a);
+    page_stop(&c);
+    life_restart();
+    T_TRUE(page_equals_server(&w.a));
+    life_expect_kept();
+    page_stop(&w.a);
+    life_end();
+}
+
 // Two tabs of one browser; the server is restored, one of them hears of it first.
 static void test_a_newer_generation_is_loaded(void **state) {
     (void)state;
@@ -338,6 +373,7 @@ int main(void) {
         cmocka_unit_test(test_without_a_disk),
         cmocka_unit_test(test_a_place_is_missing_once),
         cmocka_unit_test(test_tails_of_two_tabs),
+        cmocka_unit_test(test_two_tabs_in_two_histories),
         cmocka_unit_test(test_a_newer_generation_is_loaded),
         cmocka_unit_test(test_tails_are_folded),
     };
