@@ -27,6 +27,11 @@ ctests() {
   scripts/build.sh "$1" && ctest --preset "$1" -j2 -V --no-tests=error
 }
 
+# The simulator for half a minute on seeds that stay, and half a minute on fresh ones, whose
+# first is in the suite's name: `tidemark simulate --first-seed N` has them again.
+fresh=$(date +%s)000
+simulated() { build/release/tidemark simulate --seeds 1000000 --seconds 30 --first-seed "$1"; }
+
 golden() { build/release/tidemark check "$@" tests/golden/*.json; }
 # With every chosen limit small: pages, parts and batches are cut in nearly every case.
 tiny() {
@@ -48,6 +53,8 @@ run "C, release" ctest ctests release
 run "core.wasm" tap node tests/wasm/module.mjs
 run "golden" closing golden
 run "golden, wasm" closing golden --engine wasm
+run "simulate from 1" closing simulated 1
+run "simulate from $fresh" closing simulated "$fresh"
 run "golden, tiny" closing tiny
 run "C, wasm" ctest ctests tests-wasm
 run "C, asan" ctest ctests asan

@@ -92,10 +92,13 @@ static int all_live(simulation *s) {
     } else {
         tm_simulate_figures(&s->sum, figures, sizeof figures);
         tm_simulate_table(&s->sum, s->many.store != TM_SIMULATE_MEMORY, stdout);
-        (void)printf("%s\n%llu of %llu seeds from %llu on held every invariant\n",
-                     figures, (unsigned long long)(s->sum.seeds - s->sum.broken),
-                     (unsigned long long)s->sum.seeds,
-                     (unsigned long long)s->many.first);
+        (void)printf(
+            "%s\n%llu passed, %llu failed\n%llu of %llu seeds from %llu on held "
+            "every invariant\n",
+            figures, (unsigned long long)(s->sum.seeds - s->sum.broken),
+            (unsigned long long)s->sum.broken,
+            (unsigned long long)(s->sum.seeds - s->sum.broken),
+            (unsigned long long)s->sum.seeds, (unsigned long long)s->many.first);
     }
     if (!made) return tm_failure(s->command, "no worker process could be made");
     return s->sum.broken > 0 ? TM_EXIT_FAILED : TM_EXIT_OK;

@@ -1,6 +1,7 @@
 // simulate_store.c - see simulate_store.h.
 #include "cmd/simulate_store.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -121,6 +122,10 @@ static tm_store *sqlite_open(void *context, uint64_t now_ms) {
                                  .now_us = now_us,
                                  .now_context = d};
     d->now_ms = now_ms;
+    // What SQLite draws for itself (the salts of its log) comes from the seed too.
+    (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED,
+                               (int)draw(d, 1u << 30) + 1, NULL);
+    sqlite3_randomness(0, NULL);
     tm_disk_stats_get(d->disk, &stats);
     d->crashes = stats.crashes;
     if (tm_sqlite_open(&options, &store, problem) != TM_OK) return NULL;
