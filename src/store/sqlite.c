@@ -404,13 +404,45 @@ static tm_sqlite *sqlite_new(const tm_sqlite_tuning *tuning) {
     return s;
 }
 
-// The log of a daemon that was killed, or whose disk failed, is moved into the database
-// and synced before anybody builds on it: what was read back from it may have been in
-// the page cache alone, where a failed fsync leaves it looking clean.
+// Write the log's bytes where they stand, and sync them. What was read back from it may be
+// in the page cache alone, where a failed fsync left it looking clean, so that a sync
+// passes over it; and a log of which the disk has only the beginning would, after a power
+// cut, be played over a database that has all of it.
+static int log_renew(sqlite3_file *log) {
+    uint8_t bytes[16384];
+    sqlite3_int64 size = 0;
+    int rc = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size;) {
+        sqlite3_int64 left = size - at;
+        int len =
+            left < (sqlite3_int64)sizeof bytes ? (int)left : (int)sizeof bytes;
+        rc = log->pMethods->xRead(log, bytes, len, at);
+        if (rc == SQLITE_OK) rc = log->pMethods->xWrite(log, bytes, len, at);
+        at += len;
+    }
+    if (rc != SQLITE_OK || size == 0) return rc;
+    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
+// The log of a daemon that was killed, or whose disk failed, is made durable and moved into
+// the database before anybody builds on it. While somebody reads an old state it cannot be
+// moved; then it stays where it is.
 static tm_status log_recover(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
-    int rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL,
+    sqlite3_file *log = NULL;
+    int rc =
+        tm_conn_run(&s->writer, TM_SQL_BEGIN_WRITE); // nobody writes into it now
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_file_control(s->writer.db, "main",
+                                  SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    }
+    if (rc == SQLITE_OK && log->pMethods != NULL) rc = log_renew(log);
+    tm_conn_rollback(&s->writer);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL,
                                        SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY) return TM_OK;
+        if ((rc & 0xff) == SQLITE_BUSY) rc = SQLITE_OK;
+    }
+    if (rc == SQLITE_OK) return TM_OK;
     tm_conn_tell(&s->writer, rc, "the write-ahead log cannot be moved", problem);
     return tm_conn_unopened(&s->writer, rc);
 }

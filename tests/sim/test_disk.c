@@ -426,6 +426,52 @@ static void each_fault_means_what_it_says(void **state) {
     }
 }
 
+// A failed sync leaves its commit in the page cache alone. A process that starts then
+// either does not, or makes it durable before anybody sees it, whatever fails meanwhile.
+static void what_a_start_shows_is_durable(void **state) {
+    (void)state;
+    static const tm_disk_fault faults[] = {TM_DISK_BUSY, TM_DISK_EIO_FSYNC,
+                                           TM_DISK_FSYNC_THEN_OK, TM_DISK_EIO_WRITE,
+                                           TM_DISK_ENOSPC};
+    static char row[64];
+    int opened = 0, refused = 0;
+    for (uint64_t i = 0; i < 4000 / THRIFT; i++) {
+        tm_disk_fault fault = faults[i % COUNT(faults)];
+        uint64_t nth = 1 + i / COUNT(faults) % 40, times = i / 200 % 3;
+        snprintf(row, sizeof row,
+                 "fault %d at %" PRIu64 " times %" PRIu64 " disk %" PRIu64,
+                 (int)fault, nth, times, i);
+        t_row = row;
+        bench b = {.disk = disk_new(i)};
+        tm_key key = drive_key("ann", "list");
+        tm_store *store = store_open(&b);
+        T_OK(drive_append(store, key, 1, 1, 2));
+        tm_disk_fail(b.disk, TM_DISK_FSYNC_THEN_OK, 1, 1);
+        T_STATUS(drive_append(store, key, 1, 3, 4), TM_E_UNSURE);
+        tm_store_close(store); // in order, and the power stays
+        tm_disk_heal(b.disk);
+        tm_disk_fail(b.disk, fault, nth, times);
+        uint64_t head = 0;
+        if (store_try(&b, false, &store) == TM_OK) {
+            opened++;
+            drive_page page = drive_read(store, key, 0, 1000, 1u << 20);
+            if (page.status == TM_OK) head = page.batches[page.count - 1].last_seq;
+            drive_page_free(&page);
+            tm_disk_crash(b.disk);
+            tm_store_close(store);
+        } else {
+            refused++;
+            tm_disk_crash(b.disk);
+        }
+        tm_disk_heal(b.disk);
+        store = store_open(&b);
+        T_TRUE(drive_all(store, key, 1, NULL) >= head);
+        tm_store_close(store);
+        tm_disk_free(b.disk);
+    }
+    T_TRUE(opened > 0 && refused > 0);
+}
+
 static void a_read_that_fails_stops_the_writing(void **state) {
     (void)state;
     bench b = {.disk = disk_new(1)};
@@ -706,6 +752,7 @@ int main(void) {
         cmocka_unit_test(memory_may_be_refused),
         cmocka_unit_test(a_flipped_bit_is_flipped),
         cmocka_unit_test(each_fault_means_what_it_says),
+        cmocka_unit_test(what_a_start_shows_is_durable),
         cmocka_unit_test(a_read_that_fails_stops_the_writing),
         cmocka_unit_test(a_backup_comes_back),
         cmocka_unit_test(the_same_seed_does_the_same),
