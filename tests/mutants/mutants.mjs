@@ -106,6 +106,7 @@ async function check() {
 // ---- run ------------------------------------------------------------------------------
 
 const golden = readdirSync(join(root, "tests/golden")).filter((file) => file.endsWith(".json")).sort().map((file) => `tests/golden/${file}`);
+const simulate = ["simulate", "--seeds", String(seeds)];
 const cases = readdirSync(join(root, "tests/cmd/cases")).filter((file) => file.endsWith(".json")).sort().map((file) => `tests/cmd/cases/${file}`);
 
 /** What failed first, from the words of `tidemark check`; a crash or an endless loop counts too. */
@@ -132,14 +133,15 @@ async function kill(one, directory) {
     const wasm = /src\/(core|client)\//.test(one.file) ? await command(program, ["check", "--engine", "wasm", ...golden, ...cases], { timeout: 180000 }) : undefined;
     return { by: `case ${by}`, need: "0", wasm: wasm && (failed(wasm) ? "killed" : "ALIVE") };
   }
-  if (one.file.startsWith("src/store/")) {
+  const store = one.file.startsWith("src/store/") ? "sqlite" : "both";
+  if (store === "sqlite") {
     by = failed(await command(program, ["check", "--store", "sqlite", ...golden, ...cases], { timeout: 120000 }));
     if (by) return { by: `case ${by} (sqlite)`, need: "0" };
   }
-  const run = await command(program, ["simulate", "--seeds", String(seeds)], { timeout: 900000 });
+  const run = await command(program, [...simulate, "--jobs", "1", "--store", store], { timeout: 900000 });
   if (run.code === 0) return undefined;
-  const [, seed, what] = /^seed (\d+): (.+)$/m.exec(run.out) ?? /seed (\d+)(.*)/.exec(run.err) ?? [];
-  return { by: `simulate: ${(what ?? failed(run)).slice(0, 60)}`, need: seed ?? "?" };
+  const [, seed, what] = /^seed (\d+) breaks (I\d+, [^,]+),/m.exec(run.out) ?? /seed (\d+)(.*)/.exec(run.err) ?? [];
+  return { by: what ?? failed(run), need: seed ?? "?" };
 }
 
 async function configure(directory) {
@@ -157,8 +159,10 @@ async function whole(directory, simulates) {
   const checked = await command(program, ["check", ...golden, ...cases]);
   if (checked.code !== 0) throw new Error(`without a fault: case ${failed(checked)}`);
   if (!simulates) return;
-  const run = await command(program, ["simulate", "--seeds", String(seeds)]);
-  if (run.code !== 0) throw new Error(`without a fault: simulate: ${failed(run)}`);
+  for (const store of ["both", "sqlite"]) {
+    const run = await command(program, [...simulate, "--store", store]);
+    if (run.code !== 0) throw new Error(`without a fault: simulate: ${/^seed .*$/m.exec(run.out) ?? run.err}`);
+  }
 }
 
 async function runAll(wanted) {
