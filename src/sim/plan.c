@@ -78,6 +78,9 @@ static void steps_weigh(tm_sim_plan *plan, tm_sim_random *random) {
     if (plan->disk_faults && one_in(random, 2)) {
         plan->weight[TM_SIM_STEP_DISK_FAULT] = 1 + below(random, 120);
     }
+    // Tabs of one browser through a rollback: docs/SIMULATOR.md, "Known".
+    plan->alone = plan->weight[TM_SIM_STEP_RESTORE] != 0 ||
+                  plan->weight[TM_SIM_STEP_EMPTY] != 0;
     // A restore without a backup does nothing.
     if (plan->weight[TM_SIM_STEP_RESTORE] != 0) {
         plan->weight[TM_SIM_STEP_BACKUP] += 20;
