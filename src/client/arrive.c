@@ -301,7 +301,8 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
         tm_offer_strike(e, own);
         return TM_OK;
     }
-    if (queued) tm_queue_lift(own->writer, at->time);
+    // A stamp is also a place among the others.
+    if (queued && tm_queue_lift(own->writer, at->time)) e->view.all_touched = true;
     tm_guard_accepted(&e->guard, own);
     tm_recent_add(e, own);
     return TM_OK;
@@ -356,7 +357,7 @@ static tm_status renamed(tm_engine *e, tm_writer *from) {
     bool again = from->fresh;
     tm_queue_rename(&e->queue, from, to);
     to->adopted = from->adopted;
-    to->fresh = from->retired = true;
+    to->fresh = from->retired = e->view.all_touched = true;
     from->kept.dirty = to->kept.dirty = from->kept.keep = to->kept.keep = true;
     if (e->editor == from) e->editor = to;
     for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {

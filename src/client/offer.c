@@ -337,6 +337,7 @@ tm_status tm_offer_number(tm_engine *e) {
         own->writer = writer;
         own->op.at.browser = writer->browser;
         own->op.at.version = writer->next_version++;
+        tm_view_touch(e, own->op.instance_id); // a stamp is also a place
     }
     return TM_OK;
 }

@@ -345,14 +345,16 @@ bool tm_queue_wake(tm_queue *queue) {
 
 // ---- stamps and names ---------------------------------------------------------------
 
-void tm_queue_lift(tm_writer *writer, uint64_t time) {
+bool tm_queue_lift(tm_writer *writer, uint64_t time) {
+    bool lifted = false;
     tm_own *own = writer->line.first;
     for (; own != NULL; own = own->link[TM_LINE_QUEUE].next) {
         if (own->waits) continue;
-        if (own->op.at.time > time) return;
+        if (own->op.at.time > time) break;
         own->op.at.time = ++time;
-        own->entry->kept.dirty = true;
+        own->entry->kept.dirty = lifted = true;
     }
+    return lifted;
 }
 
 uint64_t tm_queue_time(const tm_queue *queue) {

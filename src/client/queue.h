@@ -168,8 +168,9 @@ void tm_queue_unaccept(tm_queue *queue, tm_own *own);
 void tm_own_done(tm_queue *queue, tm_own *own);
 
 // tm_queue_lift - the writer's pending stamps above `time`, in their order. Not of what
-// waits: the server has decided that one, whose stamp is not ours to change.
-void tm_queue_lift(tm_writer *writer, uint64_t time);
+// waits: the server has decided that one, whose stamp is not ours to change. Whether any
+// was changed.
+bool tm_queue_lift(tm_writer *writer, uint64_t time);
 
 // tm_queue_time - the greatest time among what is pending. 0 = none.
 uint64_t tm_queue_time(const tm_queue *queue);
