@@ -11,6 +11,7 @@ help:
 	@echo '              (scripts/test.sh WORD... for some of them)'
 	@echo 'make build    build/release/tidemark and build/wasm/core.wasm'
 	@echo 'make tiny     the golden cases with every chosen limit small'
+	@echo 'make simulate years of faults on fresh seeds (SEEDS=20000)'
 	@echo 'make bench    how fast it is here: one table, and build/bench.json'
 	@echo '              (ONLY="apply edits calm ..." for a part); four minutes'
 	@echo 'make bench-peers  the same work before Redis, Yjs, and node on SQLite'
@@ -43,6 +44,10 @@ tiny:
 	@scripts/test.sh tiny
 
 ONLY =
+SEEDS = 20000
+simulate: build
+	@build/release/tidemark simulate --seeds $(SEEDS) --first-seed "$$(date +%s)000" --keep-going
+
 bench: build
 	@ONLY="$(ONLY)" scripts/bench.sh
 
@@ -91,4 +96,4 @@ mutants: build
 clean:
 	rm -rf build
 
-.PHONY: help build run test tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs
+.PHONY: help build run test simulate tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs

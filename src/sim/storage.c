@@ -52,6 +52,7 @@ static void undo_drop(tm_storage *storage, size_t count) {
         record_free(&storage->undo[i].before);
     }
     storage->undo_count -= count;
+    if (storage->undo_count == 0) return;
     memmove(storage->undo, storage->undo + count,
             storage->undo_count * sizeof *storage->undo);
 }
