@@ -268,6 +268,9 @@ static void await_body(tm_peer *peer, const tm_http_request *request,
                        bool in_hand) {
     tm_exchange *x = peer->exchange;
     tm_buf target = {.alloc = peer->server->alloc};
+    size_t
+        expectations; // looked for while the head is there: it may lie in x->head
+    (void)tm_request_field(request, "expect", &expectations);
     tm_buf_put(&target, request->path);
     tm_buf_put(&target, request->query);
     x->path_len = request->path.len;
@@ -279,8 +282,6 @@ static void await_body(tm_peer *peer, const tm_http_request *request,
         return;
     }
     static const tm_span go_on = TM_LIT("HTTP/1.1 100 Continue\r\n\r\n");
-    size_t expectations;
-    (void)tm_request_field(request, "expect", &expectations);
     if (expectations > 0 && request->http_1_1 && !in_hand)
         (void)tm_peer_put_copy(peer, go_on);
 }

@@ -141,7 +141,7 @@ int tm_conn_number(tm_conn *conn, tm_sql which, uint64_t *number) {
 }
 
 int tm_bind_u64(sqlite3_stmt *stmt, int index, uint64_t number) {
-    TM_ASSERT(number <= INT64_MAX);
+    if (number > INT64_MAX) return SQLITE_CORRUPT; // it came from a row
     return sqlite3_bind_int64(stmt, index, (sqlite3_int64)number);
 }
 
