@@ -38,7 +38,15 @@ static void readonly_trim(tm_store *store, tm_store_trim *request) {
 
 static void look(tm_sqlite *s, tm_store_own *own) {
     int rc = SQLITE_OK;
-    tm_place *place = tm_place_get(s, tm_request_key(own));
+    tm_key key = tm_request_key(own); // perhaps from a damaged row: no list then
+    bool named = key.user.len > 0 && key.user.len <= TM_KEY_USER_MAX &&
+                 key.list.len > 0 && key.list.len <= TM_KEY_LIST_MAX;
+    if (!named) {
+        own->status = TM_E_CORRUPT;
+        tm_job_done(s, own);
+        return;
+    }
+    tm_place *place = tm_place_get(s, key);
     if (place != NULL) {
         own->result = tm_job_new(s, place, own);
         tm_place_settle(s, place);
