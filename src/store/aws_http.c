@@ -107,25 +107,46 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *context) {
     return len;
 }
 
-static size_t on_header(char *line, size_t size, size_t count, void *context) {
-    static const char name[] = "x-amz-crc32:";
-    tm_http_request *request = context;
-    size_t len = size * count, at = sizeof name - 1;
-    for (size_t i = 0; i < sizeof name - 1; i++) {
-        if (i >= len || (line[i] | 0x20) != (name[i] | 0x20)) return len;
+// The value of this header, if the line is it: without the space around, NUL-terminated,
+// empty if it is longer than any of ours. false: it is another.
+static bool value_of(const char *line, size_t len, const char *name,
+                     char value[64]) {
+    size_t at = strlen(name);
+    for (size_t i = 0; i < at; i++) {
+        if (i >= len || (line[i] | 0x20) != (name[i] | 0x20)) return false;
     }
     while (at < len && line[at] == ' ') {
         at++;
     }
+    while (len > at && (line[len - 1] == '\r' || line[len - 1] == '\n')) {
+        len--;
+    }
+    size_t count = len - at < 64 ? len - at : 0;
+    if (count > 0) memcpy(value, line + at, count);
+    value[count] = '\0';
+    return true;
+}
+
+static void sum_take(tm_http_request *request, const char *value) {
     uint64_t sum = 0;
     size_t digits = 0;
-    for (; at < len && line[at] >= '0' && line[at] <= '9' && digits < 10; at++) {
-        sum = sum * 10 + (uint64_t)(line[at] - '0');
-        digits++;
+    for (; value[digits] >= '0' && value[digits] <= '9' && digits < 10; digits++) {
+        sum = sum * 10 + (uint64_t)(value[digits] - '0');
     }
     request->has_crc32 = true; // one that cannot be read equals no sum
     request->crc32 = digits > 0 && sum <= UINT32_MAX ? (uint32_t)sum : ~0u;
-    return len;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context) {
+    tm_http_request *request = context;
+    char value[64];
+    if (value_of(line, size * count, "x-amz-crc32:", value)) {
+        sum_take(request, value);
+    } else if (value_of(line, size * count, "date:", value)) {
+        time_t date = curl_getdate(value, NULL);
+        request->date_ms = date > 0 ? (uint64_t)date * 1000 : 0;
+    }
+    return size * count;
 }
 
 static bool headers_set(transfer *t, const tm_http_request *request) {
@@ -318,6 +339,7 @@ static void door_start(tm_http *http, tm_http_request *request) {
     request->status = 0;
     request->answer = (tm_span){NULL, 0};
     request->has_crc32 = false;
+    request->date_ms = 0;
     request->why = "";
     request->place = NULL;
     (void)pthread_mutex_lock(&d->lock);

@@ -38,7 +38,8 @@ typedef struct tm_http_request {
     tm_span answer;  // lent
     bool has_crc32;  // it had a header X-Amz-Crc32, which said
     uint32_t crc32;
-    const char *why; // for people, lent, when it was not answered
+    uint64_t date_ms; // by its header Date; 0 = it had none that reads
+    const char *why;  // for people, lent, when it was not answered
 
     // The door's own.
     struct tm_http_request *next;

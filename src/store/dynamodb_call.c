@@ -14,7 +14,8 @@
 #define QUICK_MS     2000u
 #define TRIES_MAX    12u // of what was certainly not done
 #define HOUR_MS      3600000u
-#define DEPTH        12u // of DescribeTable's answer there are seven
+#define CLOCK_MS     60000u // a clock that is no further off need not be learned
+#define DEPTH        12u    // of DescribeTable's answer there are seven
 
 static const struct {
     const char *name;
@@ -245,6 +246,32 @@ static const tm_dynamodb_fault *fault_read(tm_dynamodb_call *call, tm_span *type
 static void keys_wait(tm_dynamodb_call *call);
 static void try_send(tm_dynamodb_call *call);
 
+static uint64_t wall_ms(const tm_dynamodb_client *client) {
+    int64_t now_ms = (int64_t)tm_http_now(client->config.http).wall_ms;
+    now_ms += client->ahead_ms;
+    return now_ms < 0 ? 0 : (uint64_t)now_ms;
+}
+
+// Takes the clock of the answer for the service's. false: it is the one that was used.
+static bool clock_learn(tm_dynamodb_call *call) {
+    tm_dynamodb_client *client = call->client;
+    int64_t date_ms = (int64_t)call->request.date_ms;
+    int64_t off_ms = date_ms - (int64_t)wall_ms(client);
+    if (date_ms == 0 || (off_ms < CLOCK_MS && off_ms > -(int64_t)CLOCK_MS)) {
+        return false;
+    }
+    client->ahead_ms += off_ms;
+    int64_t off_s = (client->ahead_ms + (client->ahead_ms < 0 ? -500 : 500)) / 1000;
+    char told[160];
+    (void)snprintf(
+        told, sizeof told,
+        "this machine's clock is %lld s %s DynamoDB's, by which requests "
+        "are signed from now on: set it by NTP",
+        (long long)(off_s < 0 ? -off_s : off_s), off_s < 0 ? "ahead of" : "behind");
+    say(client, true, told);
+    return true;
+}
+
 static void refused(tm_dynamodb_call *call) {
     tm_dynamodb_client *client = call->client;
     tm_span type, message;
@@ -272,6 +299,13 @@ static void refused(tm_dynamodb_call *call) {
         // Perhaps they were renewed in the file, or have just expired.
         if (!call->renewed && tm_aws_credentials_refused(client->credentials)) {
             call->renewed = true;
+            try_send(call);
+            return;
+        }
+        break;
+    case TM_DYNAMODB_CLOCK:
+        if (!call->reset && clock_learn(call)) {
+            call->reset = true;
             try_send(call);
             return;
         }
@@ -352,12 +386,11 @@ static tm_status lines_make(tm_dynamodb_call *call, const tm_aws_keys *keys) {
                               .headers_count = 3,
                               .body = tm_buf_span(&call->body)};
     tm_aws_scope scope = {text(client->region), text("dynamodb")};
-    uint64_t wall_ms = tm_http_now(client->config.http).wall_ms;
     tm_buf signature = {.alloc = client->config.alloc};
     call->lines.alloc = client->config.alloc;
     tm_buf_reset(&call->lines);
     tm_status status =
-        tm_aws_sign(keys, &scope, wall_ms, &request, date, &signature);
+        tm_aws_sign(keys, &scope, wall_ms(client), &request, date, &signature);
     // One reservation for all of them: the lines must not move.
     size_t room = signature.len + keys->token.len + 512;
     if (status == TM_OK && tm_buf_reserve(&call->lines, room) == NULL) {
@@ -451,7 +484,7 @@ void tm_dynamodb_begin(tm_dynamodb_client *client, tm_dynamodb_call *call,
     call->writes = kinds[kind].writes;
     call->restart = NULL;
     call->member = NULL;
-    call->was_unsure = call->renewed = call->quick = false;
+    call->was_unsure = call->renewed = call->reset = call->quick = false;
     call->tries = 0;
     call->body.alloc = client->config.alloc;
     tm_buf_reset(&call->body);

@@ -9,6 +9,9 @@
 //   that is no answer): it is FROZEN. Only the identical request is sent again, signed
 //   anew each time, and never later than `frozen_ms` after the first: well within the
 //   hour after which a late copy of it could no longer be told from a new one.
+// A signature that the service finds too old or too new shows that a clock is wrong: the
+// request is signed again at once by the clock of that very answer (its header Date), and
+// so is all that follows, until the service finds that wrong.
 // Between tries lies a random part of a pause that doubles. Clock and randomness are the
 // door's, so a test sleeps nowhere.
 //
@@ -70,6 +73,7 @@ typedef struct tm_dynamodb_call {
     uint32_t tries;
     uint64_t began_ms;
     bool renewed;    // with other keys than it began with
+    bool reset;      // by another clock than it began with
     tm_status cause; // of the last try that failed
     tm_http_request request;
     tm_arena arena; // of the answer
@@ -103,6 +107,7 @@ struct tm_dynamodb_client {
     tm_aws_credentials *credentials;
     char url[512], host[300], region[64];
     tm_dynamodb_call *waiting; // for keys
+    int64_t ahead_ms;          // the service's clock, of this machine's, once known
     tm_dynamodb_count counts[TM_DYNAMODB_KIND_COUNT];
     tm_status health;  // of the last call that ended
     char trouble[512]; // what it ended with, for people; empty = well

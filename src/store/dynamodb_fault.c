@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define ROLE   "check the role's policy (docs/STORAGE.md has one)"
-#define CLOCK  "this machine's clock is wrong: set it by NTP"
+#define SETIT  "this machine's clock is wrong: set it by NTP"
 #define WHOSE  "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE"
 #define CREATE "create the tables: tidemark tables create"
 
@@ -33,7 +33,8 @@ static const tm_dynamodb_fault faults[] = {
     {"MissingAuthenticationToken", TM_DYNAMODB_KEYS, WHOSE},
     {"IncompleteSignatureException", TM_DYNAMODB_KEYS, WHOSE},
     {"IncompleteSignature", TM_DYNAMODB_KEYS, WHOSE},
-    {"RequestExpired", TM_DYNAMODB_DENIED, CLOCK},
+    {"RequestExpired", TM_DYNAMODB_CLOCK, SETIT},
+    {"RequestTimeTooSkewed", TM_DYNAMODB_CLOCK, SETIT},
     {"AccessDeniedException", TM_DYNAMODB_DENIED, ROLE},
     {"AccessDenied", TM_DYNAMODB_DENIED, ROLE},
     {"NotAuthorized", TM_DYNAMODB_DENIED, ROLE},
@@ -63,10 +64,10 @@ static const struct {
 } messages[] = {
     {"InvalidSignatureException",
      "Signature expired",
-     {"InvalidSignatureException", TM_DYNAMODB_DENIED, CLOCK}},
+     {"InvalidSignatureException", TM_DYNAMODB_CLOCK, SETIT}},
     {"InvalidSignatureException",
      "Signature not yet current",
-     {"InvalidSignatureException", TM_DYNAMODB_DENIED, CLOCK}},
+     {"InvalidSignatureException", TM_DYNAMODB_CLOCK, SETIT}},
     {"ValidationException",
      "Item size",
      {"ValidationException", TM_DYNAMODB_TOO_LARGE, NULL}},

@@ -11,7 +11,8 @@ typedef enum tm_dynamodb_class {
     TM_DYNAMODB_BUSY,      // a 5xx: a write may have been done
     TM_DYNAMODB_CONDITION, // the condition did not hold
     TM_DYNAMODB_KEYS,      // not these credentials; others may do
-    TM_DYNAMODB_DENIED,    // nor will others soon: a policy, the clock
+    TM_DYNAMODB_CLOCK,     // nothing was done: not signed at this time
+    TM_DYNAMODB_DENIED,    // nor will others soon: a policy
     TM_DYNAMODB_NO_TABLE,
     TM_DYNAMODB_TABLE_THERE,
     TM_DYNAMODB_TOO_LARGE,

@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include <jansson.h>
+#include <time.h>
 #include <zlib.h>
 
 #define LATENCY_MS 5u
@@ -37,6 +38,7 @@ struct fake_world {
     uint32_t script_used;
     fake_fault always;
     size_t page_bytes;
+    int64_t ahead_ms; // the servers' walls
     struct {
         char action[40];
         size_t count;
@@ -426,6 +428,30 @@ static void answered(tm_http_request *request, const char *body, uint32_t status
         (uint32_t)crc32_z(crc32(0, NULL, 0), (const uint8_t *)body, strlen(body));
 }
 
+static void time_print(char out[32], uint64_t ms) {
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm t;
+    T_TRUE(gmtime_r(&seconds, &t) != NULL);
+    T_EQ(strftime(out, 32, "%Y%m%dT%H%M%SZ", &t), 16);
+}
+
+static bool is_signed_well(const fake_world *w, const char *date, char why[256]) {
+    char oldest[32], newest[32], now[32];
+    time_print(oldest, w->now_ms - SIGNED_MS);
+    time_print(newest, w->now_ms + SIGNED_MS);
+    time_print(now, w->now_ms);
+    if (strcmp(date, oldest) < 0) {
+        snprintf(why, 256,
+                 "Signature expired: %s is now earlier than %s (%s - 15 min.)",
+                 date, oldest, now);
+        return false;
+    }
+    snprintf(why, 256,
+             "Signature not yet current: %s is still later than %s (%s + 15 min.)",
+             date, newest, now);
+    return strcmp(date, newest) <= 0;
+}
+
 // Runs the request. What it answers is in *body, to be freed.
 static void arrive(fake_world *w, tm_http_request *request, const fake_fault *fault,
                    const char *action, char **body) {
@@ -441,7 +467,13 @@ static void arrive(fake_world *w, tm_http_request *request, const fake_fault *fa
         count_asked(w, action);
         watch(w, text);
     }
-    if (done) made = run(w, action, text);
+    char why[256];
+    if (done && !is_signed_well(w, header_of(request, "X-Amz-Date"), why)) {
+        made = refuse("com.amazon.coral.service#InvalidSignatureException", why);
+    } else if (done) {
+        made = run(w, action, text);
+    }
+    request->date_ms = w->now_ms / 1000 * 1000;
     if (fault->kind == FAKE_LATE) late_add(w, action, text, fault->delay_ms);
     free(text);
     *body = made.body;
@@ -533,8 +565,8 @@ static void door_wake(tm_http *http, void (*wake)(void *context), void *context)
 }
 
 static tm_now door_now(tm_http *http) {
-    uint64_t now_ms = ((door *)(void *)http)->world->now_ms;
-    return (tm_now){now_ms, now_ms};
+    const fake_world *w = ((door *)(void *)http)->world;
+    return (tm_now){(uint64_t)((int64_t)w->now_ms + w->ahead_ms), w->now_ms};
 }
 
 static void door_random(tm_http *http, uint8_t *bytes, size_t len) {
@@ -606,6 +638,10 @@ void fake_page(fake_world *w, size_t bytes) {
 void fake_advance(fake_world *w, uint64_t ms) {
     w->now_ms += ms;
     late_arrive(w);
+}
+
+void fake_clock(fake_world *w, int64_t ahead_ms) {
+    w->ahead_ms = ahead_ms;
 }
 
 uint64_t fake_wall_ms(const fake_world *w) {

@@ -48,6 +48,9 @@ void fake_always(fake_world *world, fake_fault fault);
 void fake_page(fake_world *world,
                size_t bytes); // where pages are cut; 1 MB at first
 void fake_advance(fake_world *world, uint64_t ms);
+// fake_clock - how far the servers' wall clocks are ahead of the world's; 0 at first. The
+// world accepts no signature that is a quarter of an hour off, and tells its time.
+void fake_clock(fake_world *world, int64_t ahead_ms);
 uint64_t fake_wall_ms(const fake_world *world);
 
 // fake_asked - requests that arrived for this action since the last call; NULL = all.

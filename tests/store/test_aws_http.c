@@ -31,12 +31,13 @@ static bool serve_one(server *s, int fd, const char *request) { // false: close
     if (strncmp(request, "POST /well", 10) == 0) {
         answer(fd,
                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-AMZ-CRC32: 2745614147\r\n"
+               "Date: Mon, 23 Nov 2026 22:13:20 GMT\r\n"
                "\r\n{}");
         return true;
     }
     if (strncmp(request, "GET /bad", 8) == 0) {
         answer(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n"
-                   "X-Amz-Crc32: nonsense\r\n\r\nbad");
+                   "X-Amz-Crc32: nonsense\r\nDate: yesterday\r\n\r\nbad");
         return true;
     }
     if (strncmp(request, "POST /cut", 9) == 0) {
@@ -133,6 +134,7 @@ typedef struct seen {
     tm_http_fate fate;
     uint32_t status, crc32;
     bool has_crc32;
+    uint64_t date_ms;
     char answer[16], why[160];
 } seen;
 
@@ -143,6 +145,7 @@ static void on_done(tm_http_request *request) {
     s->status = request->status;
     s->has_crc32 = request->has_crc32;
     s->crc32 = request->crc32;
+    s->date_ms = request->date_ms;
     snprintf(s->answer, sizeof s->answer, "%.*s",
              (int)(request->answer.len < 15 ? request->answer.len : 15),
              request->answer.ptr == NULL ? "" : (const char *)request->answer.ptr);
@@ -181,15 +184,18 @@ static const struct {
     const char *answer;
     bool has_crc32;
     uint32_t crc32;
+    uint64_t date_ms;
 } rows[] = {
-    {"POST", "/well", TM_HTTP_ANSWERED, 200, "{}", true, 2745614147u},
-    {"GET", "/bad", TM_HTTP_ANSWERED, 400, "bad", true, UINT32_MAX},
-    {"POST", "/cut", TM_HTTP_LOST, 200, NULL, false, 0},
-    {"POST", "/nothing", TM_HTTP_LOST, 0, NULL, false, 0},
-    {"POST", "/large", TM_HTTP_LOST, 200, NULL, false, 0},
-    {"POST", "/slow", TM_HTTP_LOST, 0, NULL, false, 0},
-    {"POST", "/garbage", TM_HTTP_LOST, 0, NULL, false, 0},
-    {"POST", "/well", TM_HTTP_ANSWERED, 200, "{}", true, 2745614147u},
+    {"POST", "/well", TM_HTTP_ANSWERED, 200, "{}", true, 2745614147u,
+     UINT64_C(1795472000000)},
+    {"GET", "/bad", TM_HTTP_ANSWERED, 400, "bad", true, UINT32_MAX, 0},
+    {"POST", "/cut", TM_HTTP_LOST, 200, NULL, false, 0, 0},
+    {"POST", "/nothing", TM_HTTP_LOST, 0, NULL, false, 0, 0},
+    {"POST", "/large", TM_HTTP_LOST, 200, NULL, false, 0, 0},
+    {"POST", "/slow", TM_HTTP_LOST, 0, NULL, false, 0, 0},
+    {"POST", "/garbage", TM_HTTP_LOST, 0, NULL, false, 0, 0},
+    {"POST", "/well", TM_HTTP_ANSWERED, 200, "{}", true, 2745614147u,
+     UINT64_C(1795472000000)},
 };
 
 static void every_answer(void **state) {
@@ -207,6 +213,7 @@ static void every_answer(void **state) {
         if (got.fate == TM_HTTP_ANSWERED) {
             T_EQ(got.has_crc32, rows[i].has_crc32);
             T_EQ(got.crc32, rows[i].crc32);
+            T_EQ(got.date_ms, rows[i].date_ms);
         } else {
             T_TRUE(got.why[0] != '\0');
         }

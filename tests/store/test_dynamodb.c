@@ -276,7 +276,34 @@ static const struct {
      TM_E_AGAIN,
      1,
      "AWS_ACCESS_KEY_ID"},
-    {"a wrong clock",
+    {"expired keys",
+     {{"PutItem", FAKE_ERROR, 9, 400,
+       CORAL("ExpiredTokenException",
+             "The security token included in the request is expired"),
+       0}},
+     1,
+     TM_E_AGAIN,
+     1,
+     "AWS_PROFILE"},
+    {"too many requests for the account",
+     {{"PutItem", FAKE_ERROR, 2, 400,
+       TYPE("RequestLimitExceeded",
+            "Throughput exceeds the current throughput limit for your account."),
+       0}},
+     1,
+     TM_OK,
+     2,
+     NULL},
+    {"an item collection too large",
+     {{"PutItem", FAKE_ERROR, 1, 400,
+       TYPE("ItemCollectionSizeLimitExceededException",
+            "Collection size exceeded."),
+       0}},
+     1,
+     TM_E_RANGE,
+     1,
+     NULL},
+    {"a wrong clock, as the answer's own date is not",
      {{"PutItem", FAKE_ERROR, 9, 400,
        CORAL("InvalidSignatureException",
              "Signature expired: 20261123T200000Z is now "
@@ -341,6 +368,48 @@ static void every_fault_of_a_put(void **state) {
         T_EQ(drive_all(store, key, 1, NULL), head + 1);
         T_OK(tm_store_health(store, &why));
         T_EQ(why.len, 0);
+        tm_store_close(store);
+    }
+}
+
+// ---- a wrong clock ------------------------------------------------------------------
+
+static const struct {
+    const char *name;
+    int64_t ahead_ms;
+    size_t tries; // of the first put
+    const char *said;
+} clocks[] = {
+    {"right", 0, 1, ""},
+    {"ten minutes ahead, which is let pass", 600000, 1, ""},
+    {"an hour ahead", HOUR_MS, 2, "3600 s ahead of"},
+    {"an hour behind", -(int64_t)HOUR_MS, 2, "3600 s behind"},
+    {"ten years behind", INT64_C(-315576000000), 2, "315576000 s behind"},
+};
+
+static void a_wrong_clock_is_learned(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(clocks); i++) {
+        t_row = clocks[i].name;
+        reset(NULL);
+        said[0] = '\0';
+        fake_clock(world, clocks[i].ahead_ms);
+        (void)fake_asked(world, NULL);
+        tm_store *store = store_open(NULL); // which looks at the tables
+        tm_key key = drive_key("ann", "list");
+        tm_span why;
+        T_OK(tm_store_health(store, &why));
+        T_TRUE(strstr(said, clocks[i].said) != NULL);
+        T_EQ(fake_asked(world, "DescribeTable"), 2 + clocks[i].tries - 1);
+        T_OK(drive_append(store, key, 1, 1, 1));
+        T_EQ(fake_asked(world, "PutItem"), 1);
+        // Somebody sets it right: that, too, is learned, once.
+        fake_clock(world, 0);
+        T_OK(drive_append(store, key, 1, 2, 2));
+        T_EQ(fake_asked(world, "PutItem"), clocks[i].tries);
+        T_OK(drive_append(store, key, 1, 3, 3));
+        T_EQ(fake_asked(world, "PutItem"), 1);
+        T_EQ(drive_all(store, key, 1, NULL), 3);
         tm_store_close(store);
     }
 }
@@ -780,6 +849,7 @@ int main(void) {
         .name = "DynamoDB", .open = store_open, .reset = reset, .durable = true};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_of_a_put),
+        cmocka_unit_test(a_wrong_clock_is_learned),
         cmocka_unit_test(every_fault_of_a_read),
         cmocka_unit_test(pages_are_followed),
         cmocka_unit_test(a_batch_far_below_is_found),
