@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/history.h"
 #include "store/sqlite.h"
 
 static int list_cmp(const void *a, const void *b) {
@@ -37,8 +38,10 @@ static void list_add(void *context, tm_key key, uint64_t head) {
     if (db->status == TM_OK) db->count++;
 }
 
-int tm_database_open(const tm_command *command, const char *data, tm_database *db) {
-    *db = (tm_database){.arena = {.alloc = &tm_host_alloc}};
+// ---- opening ------------------------------------------------------------------------
+
+static int sqlite_open(const tm_command *command, const char *data,
+                       tm_database *db) {
     db->path = tm_path_join(data, TM_DATABASE_FILE);
     if (db->path == NULL) return tm_failure(command, "out of memory");
     if (access(db->path, R_OK) != 0) {
@@ -49,11 +52,56 @@ int tm_database_open(const tm_command *command, const char *data, tm_database *d
     }
     char problem[256] = "";
     tm_sqlite_options options = {.path = db->path, .read_only = true};
-    if (tm_sqlite_open(&options, &db->store, problem) != TM_OK) {
+    if (tm_sqlite_open(&options, &db->store, problem) == TM_OK) return -1;
+    db->store = NULL;
+    return tm_failure_at(command, db->path, problem);
+}
+
+static int dynamodb_open(const tm_command *command, const tm_database_place *place,
+                         tm_database *db) {
+    char problem[256] = "", name[160];
+    (void)snprintf(name, sizeof name, "the table %.96soperations",
+                   place->prefix == NULL ? TM_DYNAMODB_PREFIX : place->prefix);
+    db->path = strdup(name);
+    if (db->path == NULL) return tm_failure(command, "out of memory");
+    tm_dynamodb_options options = {.alloc = &tm_host_alloc,
+                                   .endpoint = place->endpoint,
+                                   .prefix = place->prefix,
+                                   .env = tm_host_env};
+    if (tm_dynamodb_open(&options, &db->store, problem) != TM_OK) {
         db->store = NULL;
-        return tm_failure_at(command, db->path, problem);
+        return tm_failure(command, "%s", problem);
     }
-    tm_status status = tm_store_lists(db->store, list_add, db);
+    tm_span why;
+    if (tm_store_health(db->store, &why) == TM_OK) return -1;
+    return tm_failure(command, "%.*s", (int)why.len, (const char *)why.ptr);
+}
+
+// The one list that was named, if it has a batch.
+static tm_status list_look(tm_database *db, tm_key key) {
+    tm_history history;
+    const tm_batch *batch;
+    tm_history_init(&history, db->store, key, 0);
+    history.ops_max = 1;
+    if (tm_history_next(&history, &batch)) list_add(db, key, 0);
+    tm_status status = history.status;
+    tm_history_deinit(&history);
+    return status;
+}
+
+int tm_database_open(const tm_command *command, const tm_database_place *place,
+                     const char *user, const char *list, tm_database *db) {
+    *db = (tm_database){.arena = {.alloc = &tm_host_alloc}};
+    bool dynamodb = strcmp(place->store, "dynamodb") == 0;
+    int code = dynamodb ? dynamodb_open(command, place, db)
+                        : sqlite_open(command, place->data, db);
+    if (code >= 0) return code;
+    tm_status status;
+    if (dynamodb && user != NULL && list != NULL) {
+        status = list_look(db, (tm_key){tm_text(user), tm_text(list)});
+    } else {
+        status = tm_store_lists(db->store, list_add, db);
+    }
     if (status == TM_OK) status = db->status;
     if (status != TM_OK) {
         return tm_failure(command, "%s: the lists cannot be read (status %d)",
@@ -101,7 +149,9 @@ int tm_database_pick(const tm_command *command, const tm_database *db,
     }
     if (found == 1) return -1;
     if (db->count == 0) {
-        return tm_failure(command, "%s holds no list yet", db->path);
+        bool named = user != NULL && list != NULL;
+        return tm_failure(command, "%s holds no %s", db->path,
+                          named ? "such list" : "list yet");
     }
     (void)tm_usage_error(command, found == 0 ? "there is no such list; there are:"
                                              : "which list? There are:");

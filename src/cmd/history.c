@@ -12,6 +12,7 @@ void tm_history_init(tm_history *history, tm_store *store, tm_key key,
     *history = (tm_history){.store = store,
                             .key = key,
                             .since = since,
+                            .ops_max = READ_OPS,
                             .more = true,
                             .arena = {.alloc = &tm_host_alloc}};
 }
@@ -57,7 +58,7 @@ static void read_more(tm_history *history) {
     history->done = false;
     history->read = (tm_store_read){.key = history->key,
                                     .since = history->since,
-                                    .ops_max = READ_OPS,
+                                    .ops_max = history->ops_max,
                                     .bytes_max = READ_BYTES,
                                     .done = on_read,
                                     .context = history};

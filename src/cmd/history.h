@@ -12,6 +12,8 @@ typedef struct tm_history {
     tm_key key;      // keeps
     tm_status status;
     uint64_t since; // the last seq that was given
+    uint64_t
+        ops_max;    // of a read; as it was set by init unless the caller changes it
     bool more;      // there may be batches behind those at hand
     tm_arena arena; // of those at hand
     tm_batch *batches;

@@ -48,6 +48,11 @@ void tm_host_random(void *context, uint8_t *bytes, size_t len) {
     }
 }
 
+const char *tm_host_env(void *context, const char *name) {
+    (void)context;
+    return getenv(name);
+}
+
 tm_span tm_text(const char *text) {
     return (tm_span){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
 }

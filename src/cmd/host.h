@@ -26,6 +26,10 @@ tm_now tm_host_now(void);
 // stops the program). `context` is ignored; the signature is the service's.
 void tm_host_random(void *context, uint8_t *bytes, size_t len);
 
+// tm_host_env - the environment, for what looks there (store/dynamodb.h); `context` is
+// ignored. NULL = not set.
+const char *tm_host_env(void *context, const char *name);
+
 // tm_text - a C string as a span; NULL is null.
 tm_span tm_text(const char *text);
 

@@ -208,11 +208,11 @@ static int log_tell(story *told, tm_database *db, const tm_database_list *list) 
 }
 
 static int log_main(const tm_command *command, int argc, char **argv) {
-    const char *data = "data", *user = NULL, *name = NULL;
+    tm_database_place place = TM_DATABASE_PLACE;
+    const char *user = NULL, *name = NULL;
     story told = {.command = command, .from = 1};
     const tm_option options[] = {
-        {"data", "DIR", TM_OPTION_TEXT, &data,
-         "where the database is; default data"},
+        TM_DATABASE_OPTIONS(place),
         {"user", "NAME", TM_OPTION_TEXT, &user,
          "whose list; default: the only one"},
         {"list", "NAME", TM_OPTION_TEXT, &name,
@@ -229,7 +229,7 @@ static int log_main(const tm_command *command, int argc, char **argv) {
     int code = tm_options_read(command, options, argc, argv, &rest);
     if (code >= 0) return code;
     if (told.from == 0) told.from = 1;
-    code = tm_database_open(command, data, &db);
+    code = tm_database_open(command, &place, user, name, &db);
     if (code < 0) code = tm_database_pick(command, &db, user, name, &list);
     if (code < 0) code = log_tell(&told, &db, list);
     tm_database_close(&db);
@@ -243,7 +243,9 @@ const tm_command tm_command_log = {
     .about =
         "Prints who did what to a list, and when, in the order in which the server "
         "took it.\nTimes are UTC. Reads beside a running daemon.\n",
-    .example = "  tidemark log --user demo --from 100 --limit 20\n"
-               "  tidemark log --json | jq -r .operation.type | sort | uniq -c\n",
+    .example =
+        "  tidemark log --user demo --from 100 --limit 20\n"
+        "  tidemark log --store dynamodb --user demo --list selected-images\n"
+        "  tidemark log --json | jq -r .operation.type | sort | uniq -c\n",
     .run = log_main,
 };

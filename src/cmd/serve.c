@@ -115,11 +115,6 @@ static void process_prepare(void) {
 
 // ---- parts --------------------------------------------------------------------------
 
-static const char *environment(void *context, const char *name) {
-    (void)context;
-    return getenv(name);
-}
-
 static void on_store_say(void *context, bool bad, const char *line) {
     const serving *run = context;
     const tm_logger_value value = {"what", tm_text(line), 0};
@@ -134,7 +129,7 @@ static int dynamodb_open(serving *run) {
     tm_dynamodb_options options = {.alloc = &tm_host_alloc,
                                    .endpoint = run->endpoint,
                                    .prefix = run->prefix,
-                                   .env = environment,
+                                   .env = tm_host_env,
                                    .say = on_store_say,
                                    .say_context = run};
     if (tm_dynamodb_open(&options, &run->store, problem) == TM_OK) return -1;

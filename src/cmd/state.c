@@ -207,12 +207,12 @@ static int view_show(view *seen, bool json) {
 }
 
 static int state_main(const tm_command *command, int argc, char **argv) {
-    const char *data = "data", *user = NULL, *name = NULL;
+    tm_database_place place = TM_DATABASE_PLACE;
+    const char *user = NULL, *name = NULL;
     uint64_t at = NOT_GIVEN;
     bool json = false;
     const tm_option options[] = {
-        {"data", "DIR", TM_OPTION_TEXT, &data,
-         "where the database is; default data"},
+        TM_DATABASE_OPTIONS(place),
         {"user", "NAME", TM_OPTION_TEXT, &user,
          "whose list; default: the only one"},
         {"list", "NAME", TM_OPTION_TEXT, &name,
@@ -226,13 +226,12 @@ static int state_main(const tm_command *command, int argc, char **argv) {
     view seen = {.command = command};
     int code = tm_options_read(command, options, argc, argv, &rest);
     if (code >= 0) return code;
-    code = tm_database_open(command, data, &db);
+    code = tm_database_open(command, &place, user, name, &db);
     if (code < 0) code = tm_database_pick(command, &db, user, name, &seen.of);
-    if (code < 0 && at != NOT_GIVEN && at > seen.of->head) {
-        code = tm_failure(command, "the list ends at operation %" PRIu64,
-                          seen.of->head);
-    }
     if (code < 0) code = view_read(&seen, db.store, at);
+    if (code < 0 && at != NOT_GIVEN && seen.at < at) {
+        code = tm_failure(command, "the list ends at operation %" PRIu64, seen.at);
+    }
     if (code < 0) code = view_show(&seen, json);
     if (seen.of != NULL) tm_standing_deinit(&seen.standing);
     tm_list_free(seen.own);
@@ -246,7 +245,9 @@ const tm_command tm_command_state = {
     .arguments = "",
     .about = "Prints the items of a list in their order. Reads beside a running "
              "daemon.\n",
-    .example = "  tidemark state --user demo\n"
-               "  tidemark state --at 100 --json\n",
+    .example =
+        "  tidemark state --user demo\n"
+        "  tidemark state --store dynamodb --user demo --list selected-images\n"
+        "  tidemark state --at 100 --json\n",
     .run = state_main,
 };

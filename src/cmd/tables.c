@@ -1,15 +1,9 @@
 // tables.c - `tidemark tables`: the two tables of the store on DynamoDB.
 #include "cmd/commands.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/dynamodb.h"
-
-static const char *environment(void *context, const char *name) {
-    (void)context;
-    return getenv(name);
-}
 
 static const char *state_of(const tm_dynamodb_table *table) {
     if (!table->there) return "missing";
@@ -62,7 +56,7 @@ static void table_print(const tm_dynamodb_table *table) {
 
 static int tables_main(const tm_command *command, int argc, char **argv) {
     bool json = false;
-    tm_dynamodb_options options = {.alloc = &tm_host_alloc, .env = environment};
+    tm_dynamodb_options options = {.alloc = &tm_host_alloc, .env = tm_host_env};
     const tm_option words[] = {
         {"dynamodb-endpoint", "URL", TM_OPTION_TEXT, &options.endpoint,
          "default: the region's own"},

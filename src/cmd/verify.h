@@ -41,7 +41,7 @@ typedef struct tm_verified {
 // room in later batches is forgotten (DESIGN 4). They are counted.
 
 // tm_verify_list - what it finds is in `verified`.
-//   head       the last seq that must be there
+//   head       the last seq that must be there; 0 = that is not known
 //   progress   called after each batch; may be NULL
 void tm_verify_list(tm_store *store, tm_key key, uint64_t head,
                     tm_verified *verified,

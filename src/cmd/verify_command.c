@@ -140,11 +140,11 @@ static void closing_say(const verifying *run, uint64_t took_ms) {
 }
 
 static int verify_main(const tm_command *command, int argc, char **argv) {
-    const char *data = "data", *user = NULL, *name = NULL;
+    tm_database_place place = TM_DATABASE_PLACE;
+    const char *user = NULL, *name = NULL;
     verifying run = {0};
     const tm_option options[] = {
-        {"data", "DIR", TM_OPTION_TEXT, &data,
-         "where the database is; default data"},
+        TM_DATABASE_OPTIONS(place),
         {"user", "NAME", TM_OPTION_TEXT, &user, "this user's lists only"},
         {"list", "NAME", TM_OPTION_TEXT, &name, "lists of this name only"},
         {"json", NULL, TM_OPTION_FLAG, &run.json, "one JSON object, for a script"},
@@ -155,7 +155,7 @@ static int verify_main(const tm_command *command, int argc, char **argv) {
     int code = tm_options_read(command, options, argc, argv, &rest);
     if (code >= 0) return code;
     tm_progress_init(&run.progress);
-    code = tm_database_open(command, data, &db);
+    code = tm_database_open(command, &place, user, name, &db);
     if (code < 0 && run.json) (void)printf("{\"lists\":[");
     for (size_t i = 0; code < 0 && i < db.count; i++) {
         if (is_meant(&db.lists[i], user, name)) {
@@ -185,6 +185,7 @@ const tm_command tm_command_verify = {
         "add up to. Reads beside a running daemon.\nExit code: 0 all is well, 1 "
         "something is wrong and was named.\n",
     .example = "  tidemark verify --data data\n"
+               "  tidemark verify --store dynamodb --dynamodb-prefix photos-\n"
                "  tidemark verify --user demo --json\n",
     .run = verify_main,
 };

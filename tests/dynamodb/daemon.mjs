@@ -123,6 +123,31 @@ seen = await daemon.save(4);
 check('whoever comes second re-reads and goes on', seen.status === 200 && seen.body.head === 4, seen);
 check('both end well', (await daemon.stop('SIGTERM')) === 0 && (await other.stop('SIGTERM')) === 0);
 
+// What only reads, beside or without a daemon.
+const reads = (command, ...words) => {
+  const run = spawnSync(
+    program,
+    [command, '--store', 'dynamodb', '--dynamodb-endpoint', endpoint, '--dynamodb-prefix', 'daemon-', ...words],
+    { env, encoding: 'utf8' },
+  );
+  return { code: run.status, out: run.stdout, err: run.stderr };
+};
+const mine = ['--user', 'ann', '--list', 'selected-images'];
+seen = reads('log', '--json', ...mine, '--from', '2', '--limit', '2');
+check('log tells the story', seen.code === 0 && seen.out.trim().split('\n').map((line) => JSON.parse(line).operation.id).join() === 'op-2,op-3', seen);
+seen = reads('state', '--json', ...mine, '--at', '3');
+check('state shows a list as it was', seen.code === 0 && JSON.parse(seen.out).selectedImages.length === 3, seen);
+seen = reads('state');
+check('and finds the only one by itself', seen.code === 0 && /: 4 items/.test(seen.out), seen);
+seen = reads('state', ...mine, '--at', '5');
+check('beyond the end it says where that is', seen.code === 1 && /ends at operation 4/.test(seen.err), seen);
+seen = reads('verify', '--json');
+check('verify is content', seen.code === 0 && JSON.parse(seen.out).verified === 1 && JSON.parse(seen.out).operations === 4, seen);
+seen = reads('log', '--user', 'ann', '--list', 'other');
+check('a list that is not there is said', seen.code === 1 && /holds no such list/.test(seen.err), seen);
+seen = reads('log', '--dynamodb-prefix', 'nowhere-');
+check('and so are tables', seen.code === 1 && /tidemark tables create/.test(seen.err), seen);
+
 const port = await new Promise((found) => {
   const server = createServer().listen(0, '127.0.0.1', () => {
     const free = server.address().port;
