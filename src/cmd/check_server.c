@@ -157,6 +157,8 @@ static bool effect_do(tm_check_server *server, const tm_effect *effect) {
                                      "the server closed a connection with code %u",
                                      effect->status);
         break;
+    case TM_EFFECT_NEWS: // not asked for
+        break;
     }
     if (effect->frame != NULL) tm_frame_release(server->service, effect->frame);
     return done;

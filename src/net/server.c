@@ -106,6 +106,9 @@ static size_t take_effects(tm_server *server) {
         case TM_EFFECT_CLOSE:
             tm_socket_close(peer, (uint16_t)effect.status, "");
             break;
+        case TM_EFFECT_NEWS: // every ear is known to the service here
+            tm_frame_release(server->service, effect.frame);
+            break;
         }
     }
     return count;

@@ -202,10 +202,22 @@ static tm_frame *batch_frame(tm_ledger *ledger, const tm_batch *batch) {
     return tm_answer_frame(ledger->service);
 }
 
+// For ears that the host alone knows.
+static void news_put(tm_service *service, tm_frame *frame) {
+    if (frame == NULL) return;
+    tm_effect_slot slot = {
+        .effect = {.kind = TM_EFFECT_NEWS, .frame = tm_frame_keep(frame)}};
+    if (tm_effects_send(&service->effects, &slot) != TM_OK) {
+        tm_frame_release(service, frame);
+    }
+}
+
 void tm_hub_tell(tm_ledger *ledger, const tm_batch *batch) {
     tm_service *service = ledger->service;
     tm_frame *frame = NULL;
-    bool tried = false;
+    bool tried = service->config.news;
+    if (tried) frame = batch_frame(ledger, batch);
+    if (tried) news_put(service, frame);
     for (tm_sub *sub = ledger->subs, *next; sub != NULL; sub = next) {
         next = sub->next;
         bool hears = sub->state == TM_SUB_LIVE || sub->state == TM_SUB_HOLDING;

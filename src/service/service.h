@@ -55,6 +55,12 @@ typedef struct tm_service_config {
     // Pushes wait for tm_service_decide, so that all that one turn of the host's loop
     // brings to a list share one append, one SAVED and one commit.
     bool gather;
+    // Others append to these lists, and nobody tells: what an answer would take from
+    // memory is first compared with the store, by one consistent read of the tail.
+    bool verify;
+    // The host has ears that this service does not know: every batch that became durable
+    // or was found so is a TM_EFFECT_NEWS, too.
+    bool news;
 } tm_service_config;
 
 // tm_service_new - gives: tm_service_free. `config` is copied, what it points to is kept.
@@ -116,6 +122,8 @@ typedef enum tm_effect_kind {
     TM_EFFECT_REPLY, // answer the request of `peer`: HTTP `status`, body `frame`
     TM_EFFECT_SEND,  // send `frame` as a text message on the connection of `peer`
     TM_EFFECT_CLOSE, // close the connection of `peer` with `status` (1000..4999)
+    TM_EFFECT_NEWS, // `frame` is the OPERATIONS of a new batch; no peer. Where there is
+                    // no memory for it, it is left out
 } tm_effect_kind;
 
 typedef struct tm_effect {

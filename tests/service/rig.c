@@ -149,6 +149,13 @@ void rig_take(rig_world *rig) {
             conn->closed = effect.status;
             break;
         }
+        case TM_EFFECT_NEWS:
+            T_TRUE(effect.peer == NULL);
+            rig->news++;
+            snprintf(rig->news_text, sizeof rig->news_text, "%.*s",
+                     (int)effect.frame->len, (const char *)effect.frame->bytes);
+            tm_frame_release(rig->service, effect.frame);
+            break;
         }
     }
 }

@@ -53,7 +53,9 @@ typedef struct rig_world {
     tm_service_config config; // what the next rig_start takes
     rig_answer *answers;
     rig_conn *conns;
-    bool keep_effects; // do not take effects out by themselves
+    bool keep_effects;    // do not take effects out by themselves
+    size_t news;          // frames that the host was told of for its own ears
+    char news_text[4096]; // the last one
 } rig_world;
 
 // rig_open - a store and a service. `rig` may hold settings in `config` already.
