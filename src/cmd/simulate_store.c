@@ -83,6 +83,7 @@ typedef struct database {
     // A sync has failed: what it was to cover is in memory alone. This process ends with
     // the power; one that ends by itself is docs/SIMULATOR.md, "Known".
     bool unsynced;
+    uint64_t failed_syncs; // before this opening was done
 } database;
 
 // The simulator's faults of the disk, in its order, and the disk's own.
@@ -115,6 +116,17 @@ static void sqlite_tell(void *context, uint64_t now_ms) {
     ((database *)context)->now_ms = now_ms;
 }
 
+static uint64_t failed_syncs(const database *d) {
+    tm_disk_stats stats;
+    tm_disk_stats_get(d->disk, &stats);
+    return stats.struck[TM_DISK_EIO_FSYNC] + stats.struck[TM_DISK_FSYNC_THEN_OK];
+}
+
+static bool sqlite_unsynced(void *context) {
+    const database *d = context;
+    return failed_syncs(d) != d->failed_syncs;
+}
+
 static tm_store *sqlite_open(void *context, uint64_t now_ms) {
     database *d = context;
     tm_store *store = NULL;
@@ -132,6 +144,7 @@ static tm_store *sqlite_open(void *context, uint64_t now_ms) {
     tm_disk_stats_get(d->disk, &stats);
     d->crashes = stats.crashes;
     if (tm_sqlite_open(&options, &store, problem) != TM_OK) return NULL;
+    d->failed_syncs = failed_syncs(d);
     return store;
 }
 
@@ -223,6 +236,7 @@ void tm_simulate_sqlite(tm_sim_backend *backend, uint64_t seed) {
                                 .fail = sqlite_fail,
                                 .struck = sqlite_struck,
                                 .dead = sqlite_dead,
+                                .unsynced = sqlite_unsynced,
                                 .tell = sqlite_tell,
                                 .free = sqlite_free};
 }

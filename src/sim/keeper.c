@@ -29,10 +29,13 @@ static void append_done(tm_store_append *request, tm_status status) {
     errand *e = request->context;
     e->done = true;
     e->status = status;
+    // Now: the store's next step may be one that fails.
+    e->keeper->too_late =
+        status == TM_OK && e->keeper->unsynced(e->keeper->context);
 }
 
 static tm_status append_carry(tm_sim_keeper *keeper, tm_store_append *asked) {
-    errand e = {0};
+    errand e = {.keeper = keeper};
     tm_store_append request = {.key = asked->key,
                                .batch = asked->batch,
                                .done = append_done,

@@ -23,6 +23,9 @@ typedef struct tm_sim_keeper {
     bool busy;  // a request is being carried out
     // An append that was told to be unsure by the inner store itself.
     bool doubt;
+    // The last append that the inner store told durable was told so after a sync had
+    // failed.
+    bool too_late;
     struct tm_store_own *first, *last;           // appends, reads, loads
     struct tm_store_own *slow_first, *slow_last; // saves, trims
     bool carried;                                // the first append is
@@ -32,6 +35,7 @@ typedef struct tm_sim_keeper {
     void (*appended)(void *context, tm_key key, const tm_batch *batch);
     void (*fault)(void *context, tm_sim_fault fault);
     uint64_t (*now)(void *context);
+    bool (*unsynced)(void *context); // a sync has failed in this life
     void *context;
 } tm_sim_keeper;
 

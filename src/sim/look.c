@@ -15,7 +15,19 @@ void tm_sim_look_lists(tm_world *world) {
         const tm_sim_account *account = &world->accounts[a];
         uint64_t head = 0;
         const tm_list *list = tm_service_list(server->service, account->key, &head);
-        if (list == NULL || head != tm_sim_history_head(account->history)) continue;
+        if (list == NULL) continue;
+        if (head < tm_sim_history_head(account->history) &&
+            server->keeper.first == NULL && !server->keeper.doubt) {
+            tm_sim_broken(
+                world, TM_SIM_I1,
+                "nothing is under way, and the service holds %.*s's "
+                "list as of seq %llu of %llu",
+                (int)account->key.user.len, (const char *)account->key.user.ptr,
+                (unsigned long long)head,
+                (unsigned long long)tm_sim_history_head(account->history));
+            return;
+        }
+        if (head != tm_sim_history_head(account->history)) continue;
         tm_digest is = tm_list_digest(list);
         tm_digest want = tm_sim_history_digest(account->history, head);
         tm_sim_looked(world, TM_SIM_I1);

@@ -23,6 +23,8 @@ struct tm_plain {
     size_t reg_count, reg_cap;
     text *dead;
     size_t dead_count, dead_cap;
+    text *unknown; // operations of types that joined nothing, as they came
+    size_t unknown_count, unknown_cap;
 };
 
 tm_plain *tm_plain_new(void) {
@@ -41,6 +43,10 @@ void tm_plain_free(tm_plain *plain) {
     for (size_t i = 0; i < plain->dead_count; i++) {
         free(plain->dead[i].ptr);
     }
+    for (size_t i = 0; i < plain->unknown_count; i++) {
+        free(plain->unknown[i].ptr);
+    }
+    free(plain->unknown);
     free(plain->regs);
     free(plain->dead);
     free(plain);
@@ -105,6 +111,15 @@ static bool is_dead(const tm_plain *plain, tm_span item) {
     return false;
 }
 
+static void unknown_add(tm_plain *plain, tm_span raw) {
+    for (size_t i = 0; i < plain->unknown_count; i++) {
+        if (same(plain->unknown[i], raw)) return;
+    }
+    plain->unknown = tm_sim_grow(plain->unknown, plain->unknown_count,
+                                 &plain->unknown_cap, sizeof *plain->unknown);
+    plain->unknown[plain->unknown_count++] = text_of(raw);
+}
+
 void tm_plain_apply(tm_plain *plain, const tm_op *op) {
     static const tm_span none = {(const uint8_t *)"", 0};
     switch (op->type) {
@@ -127,6 +142,7 @@ void tm_plain_apply(tm_plain *plain, const tm_op *op) {
         }
         break;
     case TM_OP_UNKNOWN:
+        unknown_add(plain, op->raw);
         break;
     }
 }
@@ -146,8 +162,27 @@ static const tm_reg *reg_find(const tm_list *list, const reg *r) {
                              : tm_item_field_get(item, span_of(r->field));
 }
 
+// They are carried along, each as it came, for builds that know them.
+static bool unknown_kept(const tm_plain *plain, const tm_list *list) {
+    size_t found = 0;
+    if (tm_list_unknown_count(list) != plain->unknown_count) return false;
+    for (size_t i = 0; i < plain->unknown_count; i++) {
+        for (size_t k = 0; k < plain->unknown_count; k++) {
+            found += same(plain->unknown[i], tm_list_unknown(list, k));
+        }
+    }
+    return found == plain->unknown_count;
+}
+
 bool tm_plain_equal(const tm_plain *plain, const tm_list *list, char why[256]) {
     size_t dead = 0, regs = 0, want = 0;
+    if (!unknown_kept(plain, list)) {
+        (void)snprintf(why, 256,
+                       "the log has %zu operations of unknown types, and the "
+                       "state not these",
+                       plain->unknown_count);
+        return false;
+    }
     for (size_t i = 0; i < plain->reg_count; i++) {
         const reg *r = &plain->regs[i];
         if (is_dead(plain, span_of(r->item))) continue;

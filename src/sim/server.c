@@ -92,6 +92,11 @@ static uint64_t keeper_now(void *context) {
     return ((tm_world *)context)->now_ms;
 }
 
+static bool keeper_unsynced(void *context) {
+    const tm_sim_backend *backend = ((tm_world *)context)->config->backend;
+    return backend->unsynced != NULL && backend->unsynced(backend->context);
+}
+
 // ---- what is durable, read again ----------------------------------------------------------
 
 typedef struct comparing {
@@ -147,6 +152,13 @@ static void appended(void *context, tm_key key, const tm_batch *batch) {
     if (number == TM_SIM_ACCOUNTS)
         return; // a list of its own that a hostile one made
     uint64_t head = tm_sim_history_head(world->accounts[number].history);
+    if (world->server.keeper.too_late) {
+        tm_sim_broken(world, TM_SIM_I6,
+                      "seqs %llu to %llu were told durable after a sync had failed",
+                      (unsigned long long)batch->first_seq,
+                      (unsigned long long)batch->last_seq);
+        return;
+    }
     if (world->server.keeper.doubt && batch->first_seq != head + 1) {
         (void)log_compare(world, number); // what was in doubt is there after all
         return;
@@ -209,6 +221,7 @@ void tm_sim_server_boot(tm_world *world) {
     server->keeper.appended = appended;
     server->keeper.fault = keeper_fault;
     server->keeper.now = keeper_now;
+    server->keeper.unsynced = keeper_unsynced;
     server->keeper.context = world;
     tm_service_config config = {.alloc = &server->alloc,
                                 .store = &server->keeper.base,

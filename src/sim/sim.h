@@ -33,6 +33,9 @@ typedef struct tm_sim_backend {
     // TM_SIM_DISK_EIO. May be NULL.
     uint64_t (*struck)(void *context);
     bool (*dead)(void *context); // a planned power cut has struck; NULL = never
+    // unsynced - a sync has failed since it was opened: whatever the next ones say,
+    // nothing may be told durable any more. NULL = never
+    bool (*unsynced)(void *context);
     void (*tell)(void *context,
                  uint64_t now_ms); // virtual time; NULL = no interest
     void (*free)(void *context);   // the host's, after the run
