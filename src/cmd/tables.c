@@ -17,10 +17,11 @@ static void table_json(const tm_dynamodb_table *table, bool first, tm_buf *out) 
     tm_buf_text(out, ",\"state\":");
     tm_buf_json(out, tm_text(state_of(table)));
     if (table->ok) {
+        bool rows_go = table->expiry[0] != '\0';
         tm_buf_text(out, ",\"onDemand\":");
         tm_buf_text(out, table->on_demand ? "true" : "false");
-        tm_buf_text(out, ",\"pointInTimeRecovery\":");
-        tm_buf_json(out, tm_text(table->recovery));
+        tm_buf_text(out, rows_go ? ",\"expiry\":" : ",\"pointInTimeRecovery\":");
+        tm_buf_json(out, tm_text(rows_go ? table->expiry : table->recovery));
     }
     if (table->problem[0] != '\0') {
         tm_buf_text(out, ",\"problem\":");
@@ -29,10 +30,11 @@ static void table_json(const tm_dynamodb_table *table, bool first, tm_buf *out) 
     tm_buf_byte(out, '}');
 }
 
-static void all_json(const tm_dynamodb_table tables[2], bool well) {
+static void all_json(const tm_dynamodb_table *tables, size_t count, bool well) {
     tm_buf out = {.alloc = &tm_host_alloc};
-    table_json(&tables[0], true, &out);
-    table_json(&tables[1], false, &out);
+    for (size_t i = 0; i < count; i++) {
+        table_json(&tables[i], i == 0, &out);
+    }
     tm_buf_text(&out, well ? "],\"ok\":true}\n" : "],\"ok\":false}\n");
     (void)fwrite(out.ptr, 1, out.len, stdout);
     tm_buf_deinit(&out);
@@ -41,10 +43,12 @@ static void all_json(const tm_dynamodb_table tables[2], bool well) {
 static void table_print(const tm_dynamodb_table *table) {
     (void)printf("%s: %s", table->name, state_of(table));
     if (table->ok) {
-        (void)printf(", %s, point-in-time recovery %s",
+        bool rows_go = table->expiry[0] != '\0';
+        (void)printf(", %s, %s %s",
                      table->on_demand ? "paid by request"
                                       : "paid by provisioned capacity",
-                     table->recovery);
+                     rows_go ? "expiry of rows" : "point-in-time recovery",
+                     rows_go ? table->expiry : table->recovery);
     }
     (void)putchar('\n');
     if (table->problem[0] != '\0') {
@@ -62,6 +66,8 @@ static int tables_main(const tm_command *command, int argc, char **argv) {
          "default: the region's own"},
         {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &options.prefix,
          "of the tables' names; default " TM_DYNAMODB_PREFIX},
+        {"connections", NULL, TM_OPTION_FLAG, &options.connections,
+         "the table of WebSockets for tidemark-lambda, too"},
         {"json", NULL, TM_OPTION_FLAG, &json, "one JSON object"},
         {0}};
     char **rest, problem[256] = "";
@@ -71,16 +77,16 @@ static int tables_main(const tm_command *command, int argc, char **argv) {
     if (!create && strcmp(rest[0], "check") != 0) {
         return tm_usage_error(command, "create or check? not \"%s\"", rest[0]);
     }
-    tm_dynamodb_table tables[2];
+    tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX];
     tm_status status = tm_dynamodb_tables(&options, create, tables, problem);
     if (status != TM_OK) return tm_failure(command, "%s", problem);
-    bool well = tables[0].ok && tables[1].ok;
-    if (json) {
-        all_json(tables, well);
-    } else {
-        table_print(&tables[0]);
-        table_print(&tables[1]);
+    size_t count = options.connections ? TM_DYNAMODB_TABLES_MAX : 2;
+    bool well = true;
+    for (size_t i = 0; i < count; i++) {
+        well = well && tables[i].ok;
+        if (!json) table_print(&tables[i]);
     }
+    if (json) all_json(tables, count, well);
     return well ? TM_EXIT_OK : TM_EXIT_FAILED;
 }
 

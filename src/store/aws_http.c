@@ -183,6 +183,12 @@ static void options_set(transfer *t, tm_http_request *request) {
                                       : CONNECT_MS));
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    // Whom to trust is the machine's to say, and libcurl's own idea of where it says so is
+    // that of the machine it was built on. The name is AWS's.
+    const char *trusted = getenv("AWS_CA_BUNDLE");
+    if (trusted != NULL && trusted[0] != '\0') {
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, trusted);
+    }
     if (request->direct) (void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     if (strcmp(request->method, "GET") == 0) return;
     (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);

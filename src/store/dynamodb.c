@@ -391,6 +391,11 @@ tm_status tm_dynamodb_make(const tm_dynamodb_options *options, tm_dynamodb **mad
                        "digits, - _ and . and at most 64 of them");
         status = TM_E_RANGE;
     }
+    if (status == TM_OK) {
+        (void)snprintf(
+            d->connections, sizeof d->connections, "%s" TM_DYNAMODB_CONNECTIONS,
+            options->prefix == NULL ? TM_DYNAMODB_PREFIX : options->prefix);
+    }
     if (status != TM_OK) {
         all_free(d);
         return status;

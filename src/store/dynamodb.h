@@ -28,6 +28,8 @@ typedef struct tm_dynamodb_options {
     void (*say)(void *context, bool bad, const char *line);
     void *say_context; // keeps
 
+    bool connections; // tm_dynamodb_tables: the table of tidemark-lambda, too
+
     // 0 = as in life: 10 s for what was certainly not done, 60 s for a frozen put (at
     // most an hour).
     uint64_t patience_ms, frozen_ms;
@@ -44,21 +46,27 @@ TM_MUST_USE tm_status tm_dynamodb_open(const tm_dynamodb_options *options,
 
 // ---- the tables ---------------------------------------------------------------------
 
+#define TM_DYNAMODB_TABLES_MAX  3u
+#define TM_DYNAMODB_CONNECTIONS "connections" // behind the prefix
+#define TM_DYNAMODB_EXPIRES     "expires" // of its rows: seconds, when they may go
+
 // What a table is found to be; `ok` is false if it is not what the store needs.
 typedef struct tm_dynamodb_table {
     char name[160];
     bool there, ok, created; // created: just now
     bool on_demand;          // it is paid by request
     char recovery[64];       // point-in-time: "on", "off", or why it is not known
+    char expiry[64];         // of its rows, likewise; empty = they are to stay
     char problem[256];       // what is wrong and what to do; empty = nothing
 } tm_dynamodb_table;
 
-// tm_dynamodb_tables - look at both tables; with `create`, make what is missing (on-demand
-// billing, point-in-time recovery) and wait until it is usable. Blocks.
+// tm_dynamodb_tables - look at both tables, and with `connections` at the third; with
+// `create`, make what is missing (on-demand billing; point-in-time recovery for the two,
+// expiry for the third, whose rows outlive nothing) and wait until it is usable. Blocks.
 //   problem   receives a sentence for people when no answer came at all
 // TM_E_RANGE, TM_E_NOMEM as in tm_dynamodb_open; TM_E_AGAIN: nobody answered.
-TM_MUST_USE tm_status tm_dynamodb_tables(const tm_dynamodb_options *options,
-                                         bool create, tm_dynamodb_table tables[2],
-                                         char problem[256]);
+TM_MUST_USE tm_status tm_dynamodb_tables(
+    const tm_dynamodb_options *options, bool create,
+    tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX], char problem[256]);
 
 #endif

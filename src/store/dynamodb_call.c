@@ -111,10 +111,8 @@ static void try_failed(tm_dynamodb_call *call, bool done_perhaps, bool again) {
 
 // ---- reading an answer --------------------------------------------------------------
 
-// DynamoDB's own numbers have fractions and exponents, in ConsumedCapacity and in dates,
-// where our reader knows integers alone: each such literal becomes a string. All else is
-// copied as it is, and read strictly.
-static void fractions_quote(tm_span from, tm_buf *out) {
+// DynamoDB's own numbers have fractions and exponents, in ConsumedCapacity and in dates.
+void tm_aws_fractions_quote(tm_span from, tm_buf *out) {
     bool in_string = false;
     for (size_t at = 0; at < from.len;) {
         uint8_t c = from.ptr[at];
@@ -195,7 +193,7 @@ static tm_status answer_open(tm_dynamodb_call *call, tm_json *in) {
     call->arena.alloc = call->quoted.alloc = call->client->config.alloc;
     tm_arena_reset(&call->arena);
     tm_buf_reset(&call->quoted);
-    fractions_quote(call->request.answer, &call->quoted);
+    tm_aws_fractions_quote(call->request.answer, &call->quoted);
     if (call->quoted.status != TM_OK) return TM_E_NOMEM;
     tm_json_init(in, tm_buf_span(&call->quoted), DEPTH, &call->arena);
     return tm_json_open(in, TM_JSON_OBJECT);

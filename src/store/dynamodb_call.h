@@ -36,7 +36,9 @@
     X(TM_DYNAMODB_LOOK, "look", false)                                             \
     X(TM_DYNAMODB_DELETE, "delete", true)                                          \
     X(TM_DYNAMODB_SCAN, "scan", false)                                             \
-    X(TM_DYNAMODB_TABLES, "tables", false)
+    X(TM_DYNAMODB_TABLES, "tables", false)                                         \
+    X(TM_DYNAMODB_LISTENERS, "listeners", false)                                   \
+    X(TM_DYNAMODB_LISTEN, "listen", true)
 
 typedef enum tm_dynamodb_kind {
 #define X(name, word, writes) name,
@@ -129,6 +131,10 @@ void tm_dynamodb_begin(tm_dynamodb_client *client, tm_dynamodb_call *call,
                        tm_dynamodb_kind kind, const char *action);
 void tm_dynamodb_send(tm_dynamodb_call *call);
 void tm_dynamodb_call_deinit(tm_dynamodb_call *call);
+
+// tm_aws_fractions_quote - JSON of AWS's as our reader takes it: it knows integers alone,
+// so each number with a fraction or an exponent becomes a string. All else is copied.
+void tm_aws_fractions_quote(tm_span from, tm_buf *out);
 
 // tm_dynamodb_kind_name - "append".
 const char *tm_dynamodb_kind_name(tm_dynamodb_kind kind);

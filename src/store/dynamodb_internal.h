@@ -106,6 +106,7 @@ struct tm_dynamodb {
     tm_http *http;
     tm_dynamodb_client client;
     char operations[96], states[96]; // the tables
+    char connections[96];            // of tidemark-lambda
     tm_table lists;                  // joined key -> list, owned
     tm_queue incoming;               // started, not yet in a list
     size_t outstanding;              // requests without their done

@@ -13,11 +13,12 @@
 #include "core/json.h"
 #include "store/store.h"
 
-#define TM_DYNAMODB_USER_ID_MAX  (3u * (128u + 64u) + 1u) // bytes
-#define TM_DYNAMODB_BATCH_ID_LEN 16u
-#define TM_DYNAMODB_OPERATION_ID "operation_id"
-#define TM_DYNAMODB_STATE_ID     "state_id"
-#define TM_DYNAMODB_CURRENT      "current"
+#define TM_DYNAMODB_USER_ID_MAX   (3u * (128u + 64u) + 1u) // bytes
+#define TM_DYNAMODB_BATCH_ID_LEN  16u
+#define TM_DYNAMODB_OPERATION_ID  "operation_id"
+#define TM_DYNAMODB_STATE_ID      "state_id"
+#define TM_DYNAMODB_CURRENT       "current"
+#define TM_DYNAMODB_CONNECTION_ID "connection_id" // connection # list
 
 // tm_dynamodb_user_id_put - the text, without quotes; it needs no escapes in JSON but
 // those of a quote and a backslash, so write it with tm_buf_json.

@@ -107,11 +107,15 @@ static void table_read(tm_json *in, table_seen *seen) {
 }
 
 static const char *range_of(size_t table) {
-    return table == 0 ? TM_DYNAMODB_OPERATION_ID : TM_DYNAMODB_STATE_ID;
+    static const char *const names[TM_DYNAMODB_TABLES_MAX] = {
+        TM_DYNAMODB_OPERATION_ID, TM_DYNAMODB_STATE_ID, TM_DYNAMODB_CONNECTION_ID};
+    return names[table];
 }
 
 static const char *name_of(const tm_dynamodb *d, size_t table) {
-    return table == 0 ? d->operations : d->states;
+    const char *const names[TM_DYNAMODB_TABLES_MAX] = {d->operations, d->states,
+                                                       d->connections};
+    return names[table];
 }
 
 static bool is_usable(const table_seen *seen) {
@@ -210,14 +214,14 @@ typedef struct asking {
     tm_dynamodb *store;
     tm_dynamodb_call call;
     table_seen seen;
-    char recovery[24];
+    char recovery[24], expiry[24], expiring[64];
     bool over;
 } asking;
 
 static void asking_restart(tm_dynamodb_call *call) {
     asking *a = call->context;
     memset(&a->seen, 0, sizeof a->seen);
-    a->recovery[0] = '\0';
+    a->recovery[0] = a->expiry[0] = a->expiring[0] = '\0';
 }
 
 // {"ContinuousBackupsStatus":..,"PointInTimeRecoveryDescription":{"PointInTimeRecovery
@@ -241,12 +245,29 @@ static void recovery_read(tm_json *in, asking *a) {
     }
 }
 
+// {"TimeToLiveStatus":"ENABLED","AttributeName":"expires"}
+static void expiry_read(tm_json *in, asking *a) {
+    tm_span key;
+    tm_json_kept(tm_json_open(in, TM_JSON_OBJECT));
+    while (tm_json_member(in, &key)) {
+        if (same(key, "TimeToLiveStatus")) {
+            word_read(in, a->expiry, sizeof a->expiry);
+        } else if (same(key, "AttributeName")) {
+            word_read(in, a->expiring, sizeof a->expiring);
+        } else {
+            tm_json_kept(tm_json_skip(in, NULL));
+        }
+    }
+}
+
 static void asking_member(tm_dynamodb_call *call, tm_span key, tm_json *in) {
     asking *a = call->context;
     if (same(key, "Table")) {
         table_read(in, &a->seen);
     } else if (same(key, "ContinuousBackupsDescription")) {
         recovery_read(in, a);
+    } else if (same(key, "TimeToLiveDescription")) {
+        expiry_read(in, a);
     } else {
         tm_json_kept(tm_json_skip(in, NULL));
     }
@@ -336,6 +357,27 @@ static void recovery_look(asking *a, bool create, tm_dynamodb_table *table) {
     (void)snprintf(table->recovery, sizeof table->recovery, "%s", said);
 }
 
+static bool expires(const asking *a) {
+    bool on =
+        strcmp(a->expiry, "ENABLED") == 0 || strcmp(a->expiry, "ENABLING") == 0;
+    return on && strcmp(a->expiring, TM_DYNAMODB_EXPIRES) == 0;
+}
+
+static void expiry_look(asking *a, bool create, tm_dynamodb_table *table) {
+    ask_begin(a, "DescribeTimeToLive", table->name);
+    tm_status status = ask_wait(a, "}");
+    bool on = status == TM_OK && expires(a);
+    if (status == TM_OK && !on && create) {
+        ask_begin(a, "UpdateTimeToLive", table->name);
+        status = ask_wait(a, ",\"TimeToLiveSpecification\":{\"Enabled\":true,"
+                             "\"AttributeName\":\"" TM_DYNAMODB_EXPIRES "\"}}");
+        on = status == TM_OK;
+    }
+    const char *said = on ? "on" : "off";
+    if (status != TM_OK) said = "unknown: this endpoint does not tell";
+    (void)snprintf(table->expiry, sizeof table->expiry, "%s", said);
+}
+
 static tm_status table_look(asking *a, size_t i, bool create,
                             tm_dynamodb_table *table) {
     const char *name = name_of(a->store, i);
@@ -356,14 +398,17 @@ static tm_status table_look(asking *a, size_t i, bool create,
     table->on_demand = strcmp(a->seen.billing, "PAY_PER_REQUEST") == 0;
     schema_judge(&a->seen, i, name, table->problem);
     table->ok = table->problem[0] == '\0';
-    if (table->ok) recovery_look(a, create, table);
+    if (table->ok && i < 2) recovery_look(a, create, table);
+    if (table->ok && i == 2) expiry_look(a, create, table);
     return TM_OK;
 }
 
 tm_status tm_dynamodb_tables(const tm_dynamodb_options *options, bool create,
-                             tm_dynamodb_table tables[2], char problem[256]) {
+                             tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX],
+                             char problem[256]) {
     tm_dynamodb *d = NULL;
-    memset(tables, 0, 2 * sizeof tables[0]);
+    size_t count = options->connections ? TM_DYNAMODB_TABLES_MAX : 2;
+    memset(tables, 0, TM_DYNAMODB_TABLES_MAX * sizeof tables[0]);
     tm_status status = tm_dynamodb_make(options, &d, problem);
     if (status != TM_OK) return status;
     asking *a = tm_alloc_get(d->alloc, sizeof *a);
@@ -373,7 +418,7 @@ tm_status tm_dynamodb_tables(const tm_dynamodb_options *options, bool create,
         return TM_E_NOMEM;
     }
     a->store = d;
-    for (size_t i = 0; i < 2 && status == TM_OK; i++) {
+    for (size_t i = 0; i < count && status == TM_OK; i++) {
         status = table_look(a, i, create, &tables[i]);
     }
     if (status != TM_OK) {

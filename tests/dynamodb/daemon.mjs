@@ -93,6 +93,12 @@ seen = tables('create', '--json');
 check('tables create makes both', seen.code === 0 && JSON.parse(seen.out).tables.every((one) => one.state === 'created' && one.onDemand), seen);
 seen = tables('create');
 check('and leaves them alone the second time', seen.code === 0 && (seen.out.match(/: well, paid by request/g) ?? []).length === 2, seen);
+seen = tables('check', '--connections');
+check('the table of connections is another matter', seen.code === 1 && /daemon-connections: missing/.test(seen.out), seen);
+seen = tables('create', '--connections', '--json');
+check('tables create --connections makes it, and its rows expire', seen.code === 0 && JSON.parse(seen.out).tables[2].state === 'created' && JSON.parse(seen.out).tables[2].expiry === 'on', seen);
+seen = tables('check', '--connections');
+check('and finds it well', seen.code === 0 && /daemon-connections: well, paid by request, expiry of rows on/.test(seen.out), seen);
 seen = tables('check', '--json');
 check('tables check is content', seen.code === 0 && JSON.parse(seen.out).ok === true, seen);
 

@@ -47,7 +47,7 @@ static tm_store *open_there(void *context) {
 
 static void reset(void *context) { // other tables: the quickest way to empty ones
     place *at = context;
-    tm_dynamodb_table tables[2];
+    tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX];
     char problem[256] = "";
     snprintf(at->prefix, sizeof at->prefix, "t%u-", at->round++);
     tm_dynamodb_options options = options_of(at);

@@ -46,7 +46,7 @@ static tm_store *store_open(void *context) {
 }
 
 static void tables_make(void) {
-    tm_dynamodb_table tables[2];
+    tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX];
     char problem[256];
     tm_dynamodb_options options = options_of(&alloc);
     T_OK(tm_dynamodb_tables(&options, true, tables, problem));
