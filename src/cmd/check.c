@@ -28,7 +28,7 @@ typedef struct check_file {
 typedef struct check {
     const tm_command *command;
     bool wasm, json, traced;
-    const char *directory; // of SQLite's files; NULL = in memory
+    tm_check_place place; // what each case's store is made of
     tm_arena arena;
     check_file *files, **files_last;
     size_t total, done, passed;
@@ -179,9 +179,9 @@ static void case_judged_run(check *run, const tm_node *one,
         merge_run(run, one, verdict);
         return;
     }
-    door_drop(run, tm_check_scenario(one, run->door, run->directory, run->traced,
-                                     verdict));
-    directory_clear(run->directory);
+    door_drop(run,
+              tm_check_scenario(one, run->door, &run->place, run->traced, verdict));
+    directory_clear(run->place.directory);
 }
 
 static void case_run(check *run, const check_file *file, const tm_node *one) {
@@ -236,6 +236,12 @@ static bool directory_make(char *path, size_t size) {
     return len > 0 && (size_t)len < size && mkdtemp(path) != NULL;
 }
 
+static const char *const store_words[] = {
+    [TM_CHECK_MEMORY] = "memory",
+    [TM_CHECK_SQLITE] = "sqlite",
+    [TM_CHECK_DYNAMODB] = "dynamodb",
+};
+
 static int check_all(check *run, char **names) {
     uint64_t begun = tm_host_now().mono_ms;
     tm_check_verdict engine;
@@ -260,9 +266,8 @@ static int check_all(check *run, char **names) {
     } else {
         (void)printf("%s engine, %s store, %s\n%zu passed, %zu failed\n"
                      "%zu of %zu cases passed\n",
-                     run->wasm ? "wasm" : "native",
-                     run->directory == NULL ? "memory" : "sqlite", took,
-                     run->passed, run->total - run->passed, run->passed,
+                     run->wasm ? "wasm" : "native", store_words[run->place.kind],
+                     took, run->passed, run->total - run->passed, run->passed,
                      run->total);
     }
     if (run->passed < run->total) return TM_EXIT_FAILED;
@@ -282,13 +287,19 @@ static void check_free(check *run) {
 
 static int check_main(const tm_command *command, int argc, char **argv) {
     const char *engine = "native", *store = "memory";
-    check run = {.command = command, .arena = {.alloc = &tm_host_alloc}};
+    check run = {.command = command,
+                 .arena = {.alloc = &tm_host_alloc},
+                 .place = {.prefix = "check-"}};
     run.files_last = &run.files;
     const tm_option options[] = {
         {"engine", "native|wasm", TM_OPTION_CHOICE, &engine,
          "wasm: the shipped core.wasm, in node; default native"},
-        {"store", "memory|sqlite", TM_OPTION_CHOICE, &store,
+        {"store", "memory|sqlite|dynamodb", TM_OPTION_CHOICE, &store,
          "what the service stands on; default memory"},
+        {"dynamodb-endpoint", "URL", TM_OPTION_TEXT, &run.place.endpoint,
+         "of a DynamoDB Local: each case makes two tables there, and leaves them"},
+        {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &run.place.prefix,
+         "of their names; default check-"},
         {"json", NULL, TM_OPTION_FLAG, &run.json, "one JSON object, for a script"},
         {"trace", NULL, TM_OPTION_FLAG, &run.traced,
          "print what travels in each scenario, on stderr"},
@@ -297,16 +308,24 @@ static int check_main(const tm_command *command, int argc, char **argv) {
     int code = tm_options_read(command, options, argc, argv, &names);
     if (code >= 0) return code;
     run.wasm = strcmp(engine, "wasm") == 0;
-    if (strcmp(store, "sqlite") == 0) {
+    if (strcmp(store, "dynamodb") == 0) {
+        if (run.place.endpoint == NULL) { // tables on AWS are not made by mistake
+            return tm_usage_error(command,
+                                  "--store dynamodb wants "
+                                  "--dynamodb-endpoint, of a DynamoDB Local");
+        }
+        run.place.kind = TM_CHECK_DYNAMODB;
+    } else if (strcmp(store, "sqlite") == 0) {
         if (!directory_make(directory, sizeof directory)) {
             return tm_failure(command, "no directory for the store: %s",
                               strerror(errno));
         }
-        run.directory = directory;
+        run.place.kind = TM_CHECK_SQLITE;
+        run.place.directory = directory;
     }
     tm_progress_init(&run.progress);
     code = check_all(&run, names);
-    if (run.directory != NULL) (void)rmdir(run.directory);
+    if (run.place.directory != NULL) (void)rmdir(directory);
     check_free(&run);
     return code;
 }
@@ -324,6 +343,8 @@ const tm_command tm_command_check = {
         "file could not be read.\n",
     .example =
         "  tidemark check tests/golden/*.json\n"
-        "  tidemark check --engine wasm --store sqlite tests/golden/clocks.json\n",
+        "  tidemark check --engine wasm --store sqlite tests/golden/clocks.json\n"
+        "  tidemark check --store dynamodb --dynamodb-endpoint "
+        "http://127.0.0.1:8000 tests/golden/*.json\n",
     .run = check_main,
 };

@@ -326,7 +326,7 @@ static bool replicas_start(tm_check_world *world, const tm_node *list, bool pull
 }
 
 static bool world_begin(tm_check_world *world, const tm_node *one,
-                        const char *directory, bool traced) {
+                        tm_check_place *place, bool traced) {
     const tm_node *initial = tm_node_get(one, "initial");
     const tm_node *replicas = tm_node_get(one, "replicas");
     uint64_t start = 0;
@@ -336,7 +336,7 @@ static bool world_begin(tm_check_world *world, const tm_node *one,
                                      "malformed: `start` is no time in ms");
     }
     world->true_ms = start - HOUR_MS;
-    return tm_check_server_open(&world->server, world->verdict, directory,
+    return tm_check_server_open(&world->server, world->verdict, place,
                                 &world->random, traced) &&
            (initial == NULL || initial_push(world, initial)) &&
            tm_check_world_advance(world, HOUR_MS) &&
@@ -362,14 +362,14 @@ static void world_end(tm_check_world *world) {
 }
 
 tm_status tm_check_scenario(const tm_node *one, tm_check_door *door,
-                            const char *directory, bool traced,
+                            tm_check_place *place, bool traced,
                             tm_check_verdict *verdict) {
     tm_check_world world = {.verdict = verdict,
                             .door = door,
                             .random = tm_check_orders_seed(text_of(one, "name")),
                             .arena = {.alloc = &tm_host_alloc}};
     world.pages_last = &world.pages;
-    bool fine = world_begin(&world, one, directory, traced);
+    bool fine = world_begin(&world, one, place, traced);
     const tm_node *step = tm_node_get(one, "steps")->first;
     for (; fine && step != NULL; step = step->next) {
         tm_check_do what = tm_check_do_find(tm_node_get(step, "do"));

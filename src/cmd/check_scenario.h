@@ -6,14 +6,15 @@
 
 #include "cmd/check_case.h"
 #include "cmd/check_door.h"
+#include "cmd/check_place.h"
 #include "cmd/check_verdict.h"
 
 // tm_check_scenario - walk through a judged case. What was wrong is in the verdict.
 //   traced      print what travels, on stderr
-//   directory   for the SQLite file, empty; NULL = the store is in memory
+//   place       what the store is made of
 // TM_E_IO: the door is of no more use.
 TM_MUST_USE tm_status tm_check_scenario(const tm_node *one, tm_check_door *door,
-                                        const char *directory, bool traced,
+                                        tm_check_place *place, bool traced,
                                         tm_check_verdict *verdict);
 
 #endif

@@ -3,13 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd/check_orders.h"
 #include "cmd/host.h"
 #include "cmd/tree.h"
-#include "store/memory.h"
-#include "store/sqlite.h"
 
 const tm_key tm_check_server_key = {TM_LIT("golden"), TM_LIT("selected-images")};
 const tm_span tm_check_server_calls =
@@ -35,29 +32,7 @@ static tm_fault policy(void *context, tm_span user, const tm_op *op) {
 
 // ---- the store ----------------------------------------------------------------------
 
-static bool file_names(const tm_check_server *server, char database[512],
-                       char copy[512]) {
-    int a = snprintf(database, 512, "%s/check.db", server->directory);
-    int b = snprintf(copy, 512, "%s/backup.db", server->directory);
-    return a > 0 && a < 512 && b > 0 && b < 512;
-}
-
-static bool store_open(tm_check_server *server) {
-    char problem[256] = "out of memory";
-    tm_status status;
-    if (server->directory == NULL) {
-        status = tm_memory_open(&tm_host_alloc, &server->store);
-    } else {
-        char database[512], copy[512];
-        if (!file_names(server, database, copy)) {
-            return tm_check_verdict_fail(server->verdict,
-                                         "the directory's name is too long");
-        }
-        tm_sqlite_options options = {.path = database};
-        status = tm_sqlite_open(&options, &server->store, problem);
-    }
-    if (status == TM_OK) return true;
-    server->store = NULL;
+static bool store_failed(tm_check_server *server, const char *problem) {
     return tm_check_verdict_fail(server->verdict, "the store does not open: %s",
                                  problem);
 }
@@ -88,28 +63,29 @@ static void service_close(tm_check_server *server) {
 }
 
 bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
-                          const char *directory, uint64_t *random, bool traced) {
-    *server = (tm_check_server){.verdict = verdict,
-                                .directory = directory,
-                                .random = random,
-                                .traced = traced};
+                          tm_check_place *place, uint64_t *random, bool traced) {
+    char problem[256];
+    *server = (tm_check_server){
+        .verdict = verdict, .place = place, .random = random, .traced = traced};
     server->last = &server->first;
-    return store_open(server) && service_open(server);
+    if (tm_check_place_begin(place, &server->store, problem) != TM_OK) {
+        return store_failed(server, problem);
+    }
+    return service_open(server);
 }
 
 void tm_check_server_close(tm_check_server *server) {
     if (server->service != NULL) service_close(server);
     tm_store_close(server->store);
-    tm_store_close(server->backup);
-    server->store = server->backup = NULL;
+    server->store = NULL;
+    tm_check_place_end(server->place);
 }
 
 bool tm_check_server_restart(tm_check_server *server) {
+    char problem[256];
     service_close(server);
-    if (server->directory != NULL) { // memory's "disk" is the store itself
-        tm_store_close(server->store);
-        server->store = NULL;
-        if (!store_open(server)) return false;
+    if (tm_check_place_reopen(server->place, &server->store, problem) != TM_OK) {
+        return store_failed(server, problem);
     }
     return service_open(server);
 }
@@ -267,42 +243,19 @@ bool tm_check_server_compact(tm_check_server *server, tm_now now) {
 }
 
 bool tm_check_server_backup(tm_check_server *server) {
-    char problem[256] = "out of memory";
-    tm_status status;
-    if (server->directory == NULL) {
-        tm_store_close(server->backup);
-        server->backup = NULL;
-        status = tm_memory_copy(server->store, &server->backup);
-    } else {
-        char database[512], copy[512];
-        if (!file_names(server, database, copy)) return false;
-        (void)unlink(copy); // an earlier backup of this case
-        status = tm_sqlite_backup(database, copy, NULL, NULL, problem);
-    }
-    server->backed_up = status == TM_OK;
-    return server->backed_up ||
+    char problem[256];
+    return tm_check_place_backup(server->place, server->store, problem) == TM_OK ||
            tm_check_verdict_fail(server->verdict, "the backup failed: %s", problem);
 }
 
 bool tm_check_server_restore(tm_check_server *server) {
-    char problem[256] = "out of memory";
-    tm_status status;
-    if (!server->backed_up) {
+    char problem[256];
+    if (!server->place->backed_up) {
         return tm_check_verdict_fail(server->verdict,
                                      "malformed: there is no backup yet");
     }
     service_close(server);
-    tm_store_close(server->store);
-    server->store = NULL;
-    if (server->directory == NULL) {
-        status = tm_memory_copy(server->backup, &server->store);
-    } else {
-        char database[512], copy[512];
-        if (!file_names(server, database, copy)) return false;
-        status = tm_sqlite_restore(copy, database, problem);
-        if (status == TM_OK && !store_open(server)) return false;
-    }
-    if (status != TM_OK) {
+    if (tm_check_place_restore(server->place, &server->store, problem) != TM_OK) {
         return tm_check_verdict_fail(server->verdict, "the restore failed: %s",
                                      problem);
     }

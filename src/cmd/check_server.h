@@ -5,6 +5,7 @@
 #ifndef TM_CMD_CHECK_SERVER_H
 #define TM_CMD_CHECK_SERVER_H
 
+#include "cmd/check_place.h"
 #include "cmd/check_verdict.h"
 #include "service/service.h"
 
@@ -18,11 +19,9 @@ typedef struct tm_check_parcel {
 
 typedef struct tm_check_server {
     tm_check_verdict *verdict; // where failures are noted
-    const char *directory;     // of the SQLite file; NULL = the store is in memory
+    tm_check_place *place;     // keeps: what the store is made of
     tm_store *store;
     tm_service *service;
-    tm_store *backup; // in memory: the copy
-    bool backed_up;
     uint64_t *random;       // keeps: the case's random numbers
     const tm_span *refused; // ids of the operations that the policy refuses
     size_t refused_count;
@@ -47,7 +46,7 @@ void tm_check_trace(const tm_check_server *server, const char *what, tm_span who
 // tm_check_server_open - a fresh store and a service over it. Each of these that answers false
 // has noted why.
 bool tm_check_server_open(tm_check_server *server, tm_check_verdict *verdict,
-                          const char *directory, uint64_t *random, bool traced);
+                          tm_check_place *place, uint64_t *random, bool traced);
 void tm_check_server_close(tm_check_server *server);
 
 // tm_check_server_restart - the process ends and starts again on what is durable. All

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh - what is tried against others' code: our signatures by two libraries that make
-# them too, the store and the daemon by Amazon's own DynamoDB Local. Needs the preset
-# `release` with its tests. Prints TAP.
+# them too; the store, the golden cases and the daemon by Amazon's own DynamoDB Local. Needs
+# the preset `release` with its tests. Prints TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit
 programs=build/release
@@ -15,12 +15,24 @@ else
   echo "not ok - requests were signed"
 fi
 
+golden() { # every case, each on tables of its own
+  AWS_ACCESS_KEY_ID=tests AWS_SECRET_ACCESS_KEY=secret AWS_REGION=eu-central-1 \
+    $programs/tidemark check --json --store dynamodb --dynamodb-endpoint "$TM_DYNAMODB" \
+    tests/golden/*.json | node -e '
+      const { cases } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+      for (const one of cases) {
+        if (!one.passed) console.log(`# ${JSON.stringify(one)}`);
+        console.log(`${one.passed ? "ok" : "not ok"} - golden on DynamoDB Local: ${one.name}`);
+      }'
+}
+
 beside() { # what runs beside one DynamoDB Local
   CMOCKA_MESSAGE_OUTPUT=TAP $programs/dynamodb_store ||
     echo "not ok - the store on DynamoDB Local (exit $?)"
+  golden || echo "not ok - the golden cases on DynamoDB Local"
   node tests/dynamodb/daemon.mjs $programs/tidemark ||
     echo "not ok - the daemon on DynamoDB Local (exit $?)"
 }
-export -f beside
+export -f beside golden
 export programs
 tests/dynamodb/with-local.sh bash -c beside || echo "not ok - beside DynamoDB Local"
