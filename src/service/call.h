@@ -94,6 +94,8 @@ struct tm_call {
     tm_timer timer;
     // A consistent read of the store's tail was made for this call, or is being made.
     bool verified, verifying;
+    // Other servers may know more: that was looked at once; it waits for that alone.
+    bool looked, looking;
 
     // A push.
     tm_op *ops; // in the arena, like all here

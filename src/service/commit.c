@@ -2,11 +2,15 @@
 // durable it becomes the state, and everybody is told.
 #include "service/answer.h"
 #include "service/serve.h"
+#include "service/watch.h"
 
 #include <string.h>
 
-// So often a push meets another server's append before it is told to come again.
+// So often a push meets another server's append before it is told to come again. The
+// first time it tries again at once, then after up to 10 ms, 20 ms, ... 320 ms.
 #define CONFLICTS_MAX 8u
+#define RETRY_MS      10u
+#define RETRY_DOUBLES 5u
 
 static void append_done(tm_store_append *request, tm_status status);
 static void commit(tm_ledger *ledger);
@@ -100,6 +104,18 @@ static void draft_refuse(tm_ledger *ledger, const tm_problem *problem) {
     }
 }
 
+// Two servers that met once should not meet again and again.
+static uint64_t retry_after(const tm_ledger *ledger, uint32_t conflicts) {
+    if (conflicts < 2) return 0;
+    const tm_service *service = ledger->service;
+    uint32_t doubles = conflicts - 2;
+    if (doubles > RETRY_DOUBLES) doubles = RETRY_DOUBLES;
+    uint8_t bytes[2];
+    service->config.random(service->config.random_context, bytes, sizeof bytes);
+    uint64_t part = (uint64_t)bytes[0] << 8 | bytes[1];
+    return service->now.mono_ms + (part * (RETRY_MS << doubles) >> 16) + 1;
+}
+
 // The draft never was. Its pushes are decided anew, first of all.
 static void draft_repeat(tm_ledger *ledger) {
     tm_calls calls;
@@ -114,6 +130,8 @@ static void draft_repeat(tm_ledger *ledger) {
            ledger->pushes.first->conflicts > CONFLICTS_MAX) {
         tm_call_fail(ledger->pushes.first, &tm_problem_again);
     }
+    call = ledger->pushes.first;
+    ledger->retry_ms = call == NULL ? 0 : retry_after(ledger, call->conflicts);
 }
 
 static tm_status block_make(tm_ledger *ledger, tm_draft *draft) {
@@ -272,6 +290,18 @@ static void tell(tm_ledger *ledger, const tm_block *block) {
     }
 }
 
+// What was stored by another server that died before it could tell, is told by who hears
+// of it next.
+static bool has_duplicate(const tm_ledger *ledger) {
+    for (const tm_call *call = ledger->batch.first; call != NULL;
+         call = call->next) {
+        for (uint32_t i = 0; i < call->ack_count; i++) {
+            if (call->acks[i].kind == TM_ACK_DUPLICATE) return true;
+        }
+    }
+    return false;
+}
+
 static void commit(tm_ledger *ledger) {
     if (state_take(ledger) != TM_OK) {
         commit_lost(ledger);
@@ -285,7 +315,9 @@ static void commit(tm_ledger *ledger) {
         memcpy(ledger->mark, block->batch.mark, TM_MARK_LEN);
         tm_tail_add(&ledger->tail, block);
         tm_ledger_landmark(ledger, &block->batch);
+        tm_watch_sure(ledger);
     }
+    if (block != NULL || has_duplicate(ledger)) tm_watch_ring(ledger);
     tell(ledger, block);
     ledger->again = true;
 }
@@ -293,6 +325,7 @@ static void commit(tm_ledger *ledger) {
 void tm_ledger_told(tm_ledger *ledger, const tm_batch *batch) {
     ledger->changed_ms = ledger->service->now.mono_ms;
     ledger->digest_due = true;
+    tm_watch_active(ledger);
     tm_hub_tell(ledger, batch);
     tm_call *call;
     while ((call = ledger->parked.first) != NULL) {

@@ -5,6 +5,7 @@
 #define TM_SERVICE_INSIDE_H
 
 #include "service/decide.h"
+#include "service/doorbell.h"
 #include "service/hub.h"
 #include "service/mark.h"
 #include "service/page.h"
@@ -18,6 +19,7 @@ typedef struct tm_counts {
     uint64_t frames, behinds, closes, snapshots, snapshot_bytes;
     uint64_t opens, evictions, rereads, searches, page_reads, lost;
     uint64_t saves, save_failures, digests, mismatches, no_memory;
+    uint64_t checks, rings_sent, rings_asked, rings_heard, rings_read, rings_false;
 } tm_counts;
 
 typedef struct tm_service_slot tm_service_slot;
@@ -26,7 +28,9 @@ struct tm_service {
     tm_service_config config;
     const tm_alloc *alloc;
     tm_store *store;
-    tm_now now; // as last told
+    tm_now now;              // as last told
+    const tm_doorbell *bell; // NULL: away
+    uint64_t bell_life;      // how often it came
     tm_seed seed;
     bool stopping;
 

@@ -6,6 +6,7 @@
 // an edit: the list's timer rings first.
 #include "service/answer.h"
 #include "service/snapshot.h"
+#include "service/watch.h"
 
 #define REST_MS      30000u // nobody edits any more
 #define REST_OPS     64u    // fewer are read again quickly at a start
@@ -30,7 +31,14 @@ static uint64_t keep_deadline(const tm_ledger *ledger) {
 
 void tm_keep_schedule(tm_ledger *ledger) {
     uint64_t at = keep_deadline(ledger), hub = tm_hub_deadline(ledger);
-    tm_timer_set(&ledger->service->timers, &ledger->timer, hub < at ? hub : at);
+    uint64_t watch =
+        ledger->job == TM_JOB_NONE ? tm_watch_deadline(ledger) : UINT64_MAX;
+    if (hub < at) at = hub;
+    if (watch < at) at = watch;
+    if (ledger->retry_ms > ledger->service->now.mono_ms && ledger->retry_ms < at) {
+        at = ledger->retry_ms;
+    }
+    tm_timer_set(&ledger->service->timers, &ledger->timer, at);
 }
 
 void tm_keep_ring(tm_timer *timer) {

@@ -3,6 +3,7 @@
 
 #include "service/answer.h"
 #include "service/serve.h"
+#include "service/watch.h"
 
 #include <string.h>
 
@@ -117,6 +118,7 @@ static void forget(tm_ledger *ledger) {
     ledger->head = ledger->floor = ledger->snapshot_seq = 0;
     ledger->log_bytes = ledger->saved_log_bytes = ledger->accepted_ms = 0;
     ledger->must_reread = false;
+    ledger->doubted = 0;
     ledger->life++;
     ledger->state = TM_LEDGER_COLD;
 }
@@ -237,6 +239,18 @@ static void serve_waiting(tm_ledger *ledger) {
     }
 }
 
+// Somebody listens, and memory may be behind the store.
+static bool look_due(tm_ledger *ledger) {
+    tm_service *service = ledger->service;
+    if (tm_watch_deadline(ledger) > service->now.mono_ms) return false;
+    if (service->bell == NULL) {
+        service->counts.checks++;
+    } else {
+        service->counts.rings_read++;
+    }
+    return true;
+}
+
 static void pump_once(tm_ledger *ledger) {
     if (ledger->state == TM_LEDGER_COLD) {
         // A verification that was wanted of a list that was lost: opening it is one.
@@ -250,8 +264,10 @@ static void pump_once(tm_ledger *ledger) {
     if (ledger->waiting.first != NULL) serve_waiting(ledger);
     if (ledger->job != TM_JOB_NONE || ledger->state == TM_LEDGER_COLD) return;
     tm_call *push = ledger->pushes.first;
+    if (ledger->retry_ms > ledger->service->now.mono_ms) push = NULL;
     if (ledger->verifying.first != NULL ||
-        (push != NULL && (ledger->must_reread || push->wants_read))) {
+        (push != NULL && (ledger->must_reread || push->wants_read)) ||
+        look_due(ledger)) {
         tm_job_reread(ledger);
     } else if (push != NULL && push->wants_search) {
         tm_job_search(ledger);

@@ -10,7 +10,8 @@
 // its bounds. When the append has completed the draft becomes the state, acks leave and
 // listeners are told; if it fails, the draft is thrown away and nothing has happened.
 //
-//     CONFLICT   another server appended: read on from our head, decide anew
+//     CONFLICT   another server appended: read on from our head, decide anew; from the
+//                second time on after a moment of chance, and after the eighth 503
 //     AGAIN, IO  the saves are refused (503); nothing of them was shown
 //     UNSURE     refused likewise, and everything is forgotten: opened anew when wanted
 //
@@ -104,6 +105,15 @@ struct tm_ledger {
     tm_store_read read;
     tm_store_load load;
     uint64_t search_at;
+    uint64_t retry_ms; // mono: after a conflict, no append before
+
+    // Other servers on the same store: watch.h.
+    uint64_t sure_ms,
+        sure_of; // the log's end was known: when; under which doorbell
+    uint64_t active_ms, watch_ms; // mono: of what happened last; no check before
+    uint64_t said, doubted;       // heads as rung; the last that was a lie
+    uint64_t reading_for,
+        ring_ms; // said when the read began; no read for rings before
 
     // The background: snapshot.h, keep.c.
     tm_store_save save;

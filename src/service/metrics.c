@@ -153,12 +153,33 @@ static void write_costs(tm_buf *out, const tm_store_stats *s) {
                 "Capacity units used, times 1000.", cost_units);
 }
 
+// Only where it can be other than nothing.
+static void write_shared(tm_buf *out, const tm_service *s) {
+    const tm_counts *c = &s->counts;
+    if (!s->config.shared) return;
+    gauge(out, "doorbell_present", "1: Redis tells of what other servers stored.",
+          s->bell != NULL);
+    counter(out, "doorbell_losses_total", "Times it was found again.",
+            s->bell_life > 0 ? s->bell_life - 1 : 0);
+    counter(out, "rings_sent_total", "Heads told to other servers.", c->rings_sent);
+    counter(out, "rings_asked_total", "Heads asked of the doorbell.",
+            c->rings_asked);
+    counter(out, "rings_heard_total", "Heads heard, answers and own ones included.",
+            c->rings_heard);
+    counter(out, "ring_reads_total", "Lists read because of them.", c->rings_read);
+    counter(out, "rings_false_total", "Heads that the store then did not have.",
+            c->rings_false);
+    counter(out, "checks_total", "Lists read because no doorbell was there.",
+            c->checks);
+}
+
 void tm_metrics_write(const tm_service *service, tm_buf *out) {
     tm_store_stats stats = {0};
     tm_store_stats_get(service->store, &stats);
     write_saves(out, &service->counts);
     write_reads(out, &service->counts);
     write_lists(out, service);
+    write_shared(out, service);
     write_store(out, &stats);
     write_costs(out, &stats);
 }

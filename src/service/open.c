@@ -4,6 +4,7 @@
 #include "service/serve.h"
 #include "service/snapshot.h"
 #include "service/stored.h"
+#include "service/watch.h"
 
 #include <string.h>
 
@@ -198,6 +199,7 @@ static void opened(tm_ledger *ledger) {
     ledger->ignore_snapshot = false;
     ledger->changed_ms = ledger->service->now.mono_ms;
     tm_tail_trim(&ledger->tail, &ledger->alloc, TM_TAIL_BYTES_MAX);
+    tm_watch_read(ledger, true);
     verified(&ledger->waiting);
     verified(&ledger->pushes);
 }
@@ -263,6 +265,7 @@ static void load_done(tm_store_load *request, tm_status status, uint64_t seq,
 
 void tm_job_open(tm_ledger *ledger) {
     tm_service *service = ledger->service;
+    tm_watch_reading(ledger);
     verify_begin(&ledger->waiting);
     verify_begin(&ledger->pushes);
     service->counts.opens++;
@@ -288,14 +291,26 @@ static void reread_read(tm_ledger *ledger);
 
 static void reread_end(tm_ledger *ledger) {
     ledger->must_reread = false;
+    tm_watch_read(ledger, true);
     verified(&ledger->pushes);
     for (tm_call *call = ledger->verifying.first, *next; call != NULL;
          call = next) {
         next = call->next;
         if (!call->verifying) continue; // came later
-        call->verifying = false;
+        call->looking = call->verifying = false;
         call->verified = true;
         tm_ledger_wait(ledger, call); // and is served again
+    }
+}
+
+// Those who only wanted to be sure of news are answered from what is known.
+static void lookers_serve(tm_ledger *ledger) {
+    for (tm_call *call = ledger->verifying.first, *next; call != NULL;
+         call = next) {
+        next = call->next;
+        if (!call->looking) continue;
+        call->looking = call->verifying = false;
+        tm_ledger_wait(ledger, call);
     }
 }
 
@@ -314,6 +329,8 @@ static void reread_done(tm_store_read *request, tm_status status,
     if (failed) {
         // Nothing is lost: those who asked for the read are told, the rest goes on.
         const tm_problem *problem = tm_problem_of(status);
+        tm_watch_read(ledger, false);
+        lookers_serve(ledger);
         fail_all(&ledger->verifying, problem, true);
         if (ledger->must_reread) fail_all(&ledger->pushes, problem, true);
         for (tm_call *call = ledger->pushes.first, *next; call != NULL;
@@ -338,6 +355,7 @@ static void reread_read(tm_ledger *ledger) {
 
 void tm_job_reread(tm_ledger *ledger) {
     ledger->service->counts.rereads++;
+    tm_watch_reading(ledger);
     verify_begin(&ledger->verifying);
     verify_begin(&ledger->pushes);
     reread_read(ledger);

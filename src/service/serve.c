@@ -2,6 +2,7 @@
 #include "service/serve.h"
 
 #include "service/snapshot.h"
+#include "service/watch.h"
 
 #include <string.h>
 
@@ -182,6 +183,7 @@ static bool park(tm_call *call) {
         tm_arena_deinit(
             &call->arena); // thousands may wait; all it needs is in `call`
     }
+    tm_watch_active(call->ledger);
     tm_ledger_park(call->ledger, call);
     return true;
 }
@@ -289,6 +291,23 @@ static bool knows_head(const tm_call *call) {
     return call->conn != NULL || !call->has_since;
 }
 
+// Where other servers append to the store, too: does the call wait for a look at it?
+static bool look(tm_call *call) {
+    tm_ledger *ledger = call->ledger;
+    call->looking = false;
+    if (!call->service->config.shared || call->looked) return false;
+    call->looked = true;
+    if (call->kind == TM_CALL_SUBSCRIBE) tm_watch_active(ledger);
+    if (call->verified || knows_head(call)) return false;
+    if (tm_watch_stale(ledger)) {
+        call->looking = true;
+        tm_ledger_verify(ledger, call);
+        return true;
+    }
+    if (call->kind == TM_CALL_SUBSCRIBE) tm_watch_ask(ledger);
+    return false;
+}
+
 void tm_serve(tm_call *call) {
     if (call->ledger->state == TM_LEDGER_COLD) {
         tm_ledger_wait(call->ledger, call);
@@ -299,6 +318,7 @@ void tm_serve(tm_call *call) {
         tm_ledger_verify(call->ledger, call);
         return;
     }
+    if (look(call)) return;
     switch (call->kind) {
     case TM_CALL_PUSH:
         if (call->conn == NULL && call->has_since) {

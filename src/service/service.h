@@ -61,6 +61,7 @@ typedef struct tm_service_config {
     // The host has ears that this service does not know: every batch that became durable
     // or was found so is a TM_EFFECT_NEWS, too.
     bool news;
+    bool shared; // other servers append to the same store: doorbell.h
 } tm_service_config;
 
 // tm_service_new - gives: tm_service_free. `config` is copied, what it points to is kept.
