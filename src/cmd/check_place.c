@@ -63,7 +63,7 @@ static tm_dynamodb_options dynamodb_options(const tm_check_place *place,
 // Tables that were not there before: they are the pair `place->made`.
 static tm_status dynamodb_tables(tm_check_place *place, char problem[256]) {
     char prefix[64];
-    tm_dynamodb_table tables[2];
+    tm_dynamodb_table tables[TM_DYNAMODB_TABLES_MAX];
     tm_dynamodb_options options = dynamodb_options(place, ++place->made, prefix);
     tm_status status = tm_dynamodb_tables(&options, true, tables, problem);
     if (status == TM_OK && !(tables[0].created && tables[1].created)) {
