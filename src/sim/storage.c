@@ -177,6 +177,7 @@ void tm_storage_copy(tm_storage *to, const tm_storage *from) {
             place_put(to, (tm_place)place, record->key, record->value);
         }
     }
+    undo_drop(to, to->undo_count);
 }
 
 // ---- transactions -------------------------------------------------------------------

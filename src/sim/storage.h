@@ -53,7 +53,8 @@ void tm_storage_remove(tm_storage *storage, tm_place place, tm_span key);
 // tm_storage_clear - every record whose key begins so; an empty prefix: all.
 void tm_storage_clear(tm_storage *storage, tm_place place, tm_span prefix);
 
-// tm_storage_copy - the records of `from`, byte by byte, into an empty storage.
+// tm_storage_copy - the records of `from`, byte by byte, into an empty storage, whose
+// browser is not running: what it wrote before cannot be taken back any more.
 void tm_storage_copy(tm_storage *to, const tm_storage *from);
 
 // tm_storage_kill - the writes to `local` of the last `lost_ms` never reached the disk.
