@@ -325,6 +325,11 @@ static int span_cmp(const void *a, const void *b) {
     return tm_span_cmp(*(const tm_span *)a, *(const tm_span *)b);
 }
 
+uint64_t tm_storage_cursor(const tm_storage *storage) {
+    uint64_t pair[2];
+    return pair_stored(storage, pair) ? pair[1] : 0;
+}
+
 size_t tm_storage_writers(const tm_storage *storage, tm_arena *arena,
                           tm_span **writers) {
     size_t most = storage->places[0].count + storage->places[1].count, found = 0;

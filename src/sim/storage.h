@@ -42,6 +42,9 @@ typedef struct tm_storage {
 // Zero-initialised = empty.
 void tm_storage_deinit(tm_storage *storage);
 
+// tm_storage_cursor - up to where the C that disk has goes; 0 = there is none.
+uint64_t tm_storage_cursor(const tm_storage *storage);
+
 const tm_storage_record *tm_storage_get(const tm_storage *storage, tm_place place,
                                         tm_span key);
 
