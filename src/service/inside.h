@@ -18,7 +18,7 @@ typedef struct tm_counts {
     uint64_t appends, joined, conflicts, append_failures;
     uint64_t frames, behinds, closes, snapshots, snapshot_bytes;
     uint64_t opens, evictions, rereads, searches, page_reads, lost;
-    uint64_t saves, save_failures, digests, mismatches, no_memory;
+    uint64_t saves, save_failures, digests, mismatches, no_memory, list_days;
     uint64_t checks, rings_sent, rings_asked, rings_heard, rings_read, rings_false;
 } tm_counts;
 

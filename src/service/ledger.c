@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NAME_MAX       (1u + 128u + 64u) // length of the user, user, list
+#define DAY_MS         UINT64_C(86400000)
 #define EVICT_LOOK_MAX 64u // lists looked at for one to let go: most may be in use
 
 // ---- finding, making, freeing -------------------------------------------------------
@@ -170,8 +171,17 @@ void tm_ledger_spare(tm_ledger *ledger) {
 
 // ---- what waits ---------------------------------------------------------------------
 
+// What a list costs is told per day on which somebody used it.
+static void day_count(tm_ledger *ledger) {
+    uint32_t day = (uint32_t)(ledger->service->now.wall_ms / DAY_MS) + 1;
+    if (ledger->day == day) return;
+    ledger->day = day;
+    ledger->service->counts.list_days++;
+}
+
 void tm_ledger_ask(tm_ledger *ledger, tm_call *call) {
     call->ledger = ledger;
+    day_count(ledger);
     bool push = call->kind == TM_CALL_PUSH;
     tm_calls_add(push ? &ledger->pushes : &ledger->waiting, call);
     if (!push || !ledger->service->config.gather) {

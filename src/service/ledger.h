@@ -79,6 +79,7 @@ struct tm_ledger {
     bool ignore_snapshot; // it did not fit the log, which may be whole
     uint64_t ignored_seq; // then it reaches at least to here
     uint32_t reads;       // calls that wait for the store
+    uint32_t day;         // of the last call, since 1970, counted from 1
 
     // What is durable.
     tm_list *list;

@@ -76,6 +76,9 @@ static void write_lists(tm_buf *out, const tm_service *s) {
     gauge(out, "connections", "Open WebSocket connections.", s->conn_count);
     gauge(out, "subscriptions", "Lists they listen to, added up.", s->sub_count);
     gauge(out, "requests_waiting", "Requests not answered yet.", s->calls_alive);
+    counter(out, "list_days_total",
+            "Lists in use, each counted once on each day (UTC) it is.",
+            c->list_days);
     counter(out, "opens_total", "Lists opened from the store.", c->opens);
     counter(out, "evictions_total", "Lists let go for want of memory.",
             c->evictions);

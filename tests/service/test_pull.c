@@ -602,6 +602,25 @@ static void test_log(void **state) {
     rig_close(&r);
 }
 
+// A list counts once on each day that somebody asks for it, however often.
+static void test_list_days(void **state) {
+    (void)state;
+    rig_world r = {0};
+    rig_open(&r);
+    for (int day = 1; day <= 3; day++) {
+        for (int i = 0; i < 3; i++) {
+            (void)rig_get(&r, "/v1/lists/l/operations?since=0");
+        }
+        T_EQ(rig_metric(&r, "list_days_total"), day);
+        rig_advance(&r, 86400000);
+    }
+    rig_advance(&r, 86400000); // a day without anybody
+    (void)rig_get(&r, "/v1/lists/l/operations?since=0");
+    (void)rig_get(&r, "/v1/lists/other");
+    T_EQ(rig_metric(&r, "list_days_total"), 5);
+    rig_close(&r);
+}
+
 // Lists that nobody uses go when there are too many, and come back as they were.
 static void test_eviction(void **state) {
     (void)state;
@@ -672,6 +691,7 @@ int main(void) {
         cmocka_unit_test(test_never_written),
         cmocka_unit_test(test_list_view),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_list_days),
         cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_reads_fail),
     };
