@@ -15,5 +15,6 @@ extern const tm_command tm_command_restore;  // restore.c
 extern const tm_command tm_command_check;    // check.c
 extern const tm_command tm_command_simulate; // simulate.c
 extern const tm_command tm_command_tables;   // tables.c
+extern const tm_command tm_command_bill;     // bill.c
 
 #endif
