@@ -14,6 +14,7 @@ help:
 	@echo 'make simulate years of faults on fresh seeds (SEEDS=20000)'
 	@echo 'make bench    how fast it is here: one table, and build/bench.json'
 	@echo '              (ONLY="apply edits calm ..." for a part); four minutes'
+	@echo 'make bench-bill   what a user'\''s day costs on DynamoDB, request by request (DAYS=7)'
 	@echo 'make bench-peers  the same work before Redis, Yjs, and node on SQLite'
 	@echo 'make bench-page   typing and scrolling with 5,000 photos, in Chromium'
 	@echo 'make screenshots  the pictures in docs/images, made anew'
@@ -50,6 +51,12 @@ simulate: build
 
 bench: build
 	@ONLY="$(ONLY)" scripts/bench.sh
+
+DAYS = 7
+bench-bill: build
+	@scripts/bootstrap.sh test
+	@scripts/build.sh release:bench
+	@tests/dynamodb/with-local.sh node bench/bill.mjs $(DAYS)
 
 bench-peers: build
 	@ONLY="$(ONLY)" scripts/bench.sh peers
@@ -96,4 +103,4 @@ mutants: build
 clean:
 	rm -rf build
 
-.PHONY: help build run test simulate tiny bench bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs
+.PHONY: help build run test simulate tiny bench bench-bill bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs

@@ -114,8 +114,7 @@ typedef struct tm_loading {
 typedef struct tm_request_out {
     uint64_t ref; // 0 = none is out
     uint64_t sent_ms;
-    uint64_t acked;              // what it said
-    uint64_t generation, cursor; // where it asked from
+    uint64_t acked; // what it said
 } tm_request_out;
 
 typedef struct tm_sync {
@@ -191,7 +190,6 @@ struct tm_engine {
     uint8_t batch_count;
 
     tm_list *confirmed, *lacking, *ghosts;
-    bool offered;    // all that `lacking` has was decided: it is not shown any more
     tm_table struck; // registers of `lacking` that were offered and lost
     tm_arena struck_keys;
     uint64_t generation, cursor, head;
@@ -267,6 +265,5 @@ tm_status tm_offer_make(tm_engine *e); // fill the line of offers from `lacking`
 tm_status tm_offer_number(tm_engine *e);
 void tm_offer_clear(tm_engine *e); // those made from `lacking`
 void tm_offer_strike(tm_engine *e, const tm_own *own);
-void tm_offer_anew(tm_engine *e); // `lacking` has more, or C is another
 
 #endif

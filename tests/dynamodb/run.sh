@@ -30,6 +30,7 @@ beside() { # what runs beside one DynamoDB Local
   CMOCKA_MESSAGE_OUTPUT=TAP $programs/dynamodb_store ||
     echo "not ok - the store on DynamoDB Local (exit $?)"
   golden || echo "not ok - the golden cases on DynamoDB Local"
+  node bench/bill.mjs hour || echo "not ok - the hour of make bench-bill (exit $?)"
   node tests/dynamodb/daemon.mjs $programs/tidemark ||
     echo "not ok - the daemon on DynamoDB Local (exit $?)"
 }
