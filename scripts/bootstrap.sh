@@ -34,6 +34,7 @@ libssl-dev       hashes, TLS
 libuv1-dev       the event loop
 libhttp-parser-dev  reads HTTP
 libcurl4-openssl-dev  asks DynamoDB
+libhiredis-dev   speaks to Redis or Valkey
 zlib1g-dev       checks the sums of its answers
 zopfli           packs the page as small as gzip can be
 ca-certificates  lets npm verify what it fetches
@@ -49,6 +50,7 @@ clang-format-14  the format check
 spin             searches the models
 git              checks the files themselves
 openjdk-17-jre-headless  runs DynamoDB Local
+redis-server     the doorbell between servers
 binutils         readelf: is the program hardened
 '
 for_lint='

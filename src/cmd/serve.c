@@ -34,7 +34,8 @@
 typedef struct serving {
     const tm_command *command;
     const char *data, *listen, *user, *photos;
-    const char *store_kind, *endpoint, *prefix;
+    const char *store_kind, *endpoint, *prefix, *redis;
+    bool alone;
     tm_words origins, hosts;
     tm_logger logger;
     char address[256];
@@ -80,6 +81,10 @@ static bool user_is_fine(const char *user) {
     return len > 0 && len <= USER_MAX && tm_utf8_valid(tm_text(user));
 }
 
+static bool is_dynamodb(const serving *run) {
+    return strcmp(run->store_kind, "dynamodb") == 0;
+}
+
 static int asked_check(serving *run) {
     if (run->user == NULL) {
         return tm_usage_error(run->command,
@@ -89,6 +94,10 @@ static int asked_check(serving *run) {
     if (!user_is_fine(run->user)) {
         return tm_usage_error(run->command, "--user wants 1 to %u bytes of text",
                               USER_MAX);
+    }
+    if (run->redis != NULL && (run->alone || !is_dynamodb(run))) {
+        return tm_usage_error(run->command,
+                              "--redis is for several servers on --store dynamodb");
     }
     if (!listen_read(run)) {
         return tm_usage_error(
@@ -137,10 +146,6 @@ static int dynamodb_open(serving *run) {
     return tm_failure(run->command, "%s", problem);
 }
 
-static bool is_dynamodb(const serving *run) {
-    return strcmp(run->store_kind, "dynamodb") == 0;
-}
-
 static int store_open(serving *run) {
     char problem[256] = "";
     if (is_dynamodb(run)) return dynamodb_open(run);
@@ -158,8 +163,10 @@ static int store_open(serving *run) {
 }
 
 static int service_open(serving *run) {
-    tm_service_config config = {
-        .alloc = &tm_host_alloc, .store = run->store, .random = tm_host_random};
+    tm_service_config config = {.alloc = &tm_host_alloc,
+                                .store = run->store,
+                                .random = tm_host_random,
+                                .shared = is_dynamodb(run) && !run->alone};
     if (tm_service_new(&config, &run->service) == TM_OK) return -1;
     run->service = NULL;
     return tm_failure(run->command, "out of memory");
@@ -179,20 +186,24 @@ static int server_open(serving *run) {
                               "too many --allow-origin or --allow-host");
     }
     origins.items[origins.count] = hosts.items[hosts.count] = NULL;
-    tm_server_config config = {.alloc = &tm_host_alloc,
-                               .service = run->service,
-                               .store = run->store,
-                               .address = run->address,
-                               .port = run->port,
-                               .user = tm_text(run->user),
-                               .photos = run->photos,
-                               .origins = origins.items,
-                               .hosts = hosts.items,
-                               .assets = tm_assets,
-                               .assets_count = tm_assets_count,
-                               .signals = true,
-                               .say = on_say,
-                               .say_context = run};
+    tm_server_config config = {
+        .alloc = &tm_host_alloc,
+        .service = run->service,
+        .store = run->store,
+        .address = run->address,
+        .port = run->port,
+        .user = tm_text(run->user),
+        .photos = run->photos,
+        .origins = origins.items,
+        .hosts = hosts.items,
+        .assets = tm_assets,
+        .assets_count = tm_assets_count,
+        .signals = true,
+        .redis = run->redis,
+        .redis_password = getenv("REDISCLI_AUTH"),
+        .redis_prefix = run->prefix == NULL ? TM_DYNAMODB_PREFIX : run->prefix,
+        .say = on_say,
+        .say_context = run};
     if (tm_server_new(&config, &run->server, problem) == TM_OK) return -1;
     run->server = NULL;
     return tm_failure(run->command, "%s", problem);
@@ -283,6 +294,10 @@ static int serve_main(const tm_command *command, int argc, char **argv) {
          "default: the region's own"},
         {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &run.prefix,
          "of the tables' names; default " TM_DYNAMODB_PREFIX},
+        {"redis", "URL", TM_OPTION_TEXT, &run.redis,
+         "where servers on one DynamoDB tell each other: redis://HOST:PORT"},
+        {"alone", NULL, TM_OPTION_FLAG, &run.alone,
+         "no other server uses these tables: they are not looked at for news"},
         {"log-level", "error|info|debug", TM_OPTION_CHOICE, &level, "default info"},
         {0}};
     char **rest;
@@ -304,6 +319,7 @@ const tm_command tm_command_serve = {
     .example =
         "  tidemark serve --user demo --data data --photos ~/Pictures\n"
         "  tidemark serve --user demo --listen 127.0.0.1:0 --log-level error\n"
-        "  tidemark serve --user demo --store dynamodb\n",
+        "  tidemark serve --user demo --store dynamodb --redis "
+        "redis://127.0.0.1:6379\n",
     .run = serve_main,
 };

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "net/access.h"
+#include "net/bell.h"
 #include "net/chunk.h"
 #include "net/head.h"
 #include "net/out.h"
@@ -130,6 +131,7 @@ struct tm_server {
     size_t photos_count; // as it was last said
 
     uv_loop_t loop;
+    tm_bell *bell;    // NULL = none
     int listener;     // -1 = closed
     uv_poll_t accept; // on it
     uv_prepare_t prepare;

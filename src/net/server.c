@@ -158,6 +158,7 @@ static void cut_all(tm_server *server) {
 static void close_handles(tm_server *server) {
     uv_close((uv_handle_t *)&server->prepare, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
+    tm_bell_close(server->bell);
     for (size_t i = 0; server->config.signals && i < 2; i++) {
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     }
@@ -235,6 +236,7 @@ static void on_prepare(uv_prepare_t *prepare) {
         if (++rounds > ROUNDS_MAX) break;
         tm_peer_flush_all(server);
     }
+    tm_bell_flush(server->bell);
     if (server->stop != TM_STOP_NOT) stop_step(server);
     if (server->stop != TM_STOP_CLOSED)
         arm(server, rounds > ROUNDS_MAX || server->flush != NULL);
@@ -291,6 +293,29 @@ static bool handles_open(tm_server *server) {
     return uv_prepare_start(&server->prepare, on_prepare) == 0;
 }
 
+static tm_now bell_now(void *context) {
+    return tm_server_now(context);
+}
+
+static void bell_say(void *context, const char *line) {
+    tm_server_say(context, "%s", line);
+}
+
+static tm_status bell_begin(tm_server *server, char problem[256]) {
+    const tm_server_config *config = &server->config;
+    if (config->redis == NULL) return TM_OK;
+    tm_bell_config bell = {.alloc = server->alloc,
+                           .loop = &server->loop,
+                           .service = server->service,
+                           .url = config->redis,
+                           .password = config->redis_password,
+                           .prefix = config->redis_prefix,
+                           .now = bell_now,
+                           .say = bell_say,
+                           .context = server};
+    return tm_bell_new(&bell, &server->bell, problem);
+}
+
 static tm_status begin(tm_server *server, char problem[256]) {
     tm_wheel_init(&server->wheel, uv_now(&server->loop));
     tm_status status = tm_server_configure(server, problem);
@@ -299,6 +324,8 @@ static tm_status begin(tm_server *server, char problem[256]) {
         (void)snprintf(problem, 256, "cannot make an event loop");
         return TM_E_IO;
     }
+    status = bell_begin(server, problem);
+    if (status != TM_OK) return status;
     accept_go(server);
     tm_service_tune(server->service)->gather = true;
     server->store->wake_context = server;
@@ -357,6 +384,7 @@ void tm_server_free(tm_server *server) {
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
     TM_ASSERT(uv_loop_close(&server->loop) == 0);
     if (server->listener >= 0) (void)close(server->listener);
+    tm_bell_free(server->bell);
     tm_photos_free(server->photos);
     tm_pages_deinit(&server->pages, server->alloc);
     tm_access_deinit(&server->access);

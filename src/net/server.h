@@ -63,6 +63,8 @@ typedef struct tm_server_config {
     const tm_asset *assets;     // keeps: tm_assets
     size_t assets_count;
     bool signals; // stop at SIGTERM and SIGINT
+    // The doorbell: bell.h. NULL = none.
+    const char *redis, *redis_password, *redis_prefix; // borrows
     tm_server_limits limits;
     // One line about a change of state, for people. May be NULL.
     void (*say)(void *context, const char *line);
