@@ -48,15 +48,12 @@ run_one() { # TARGET: a TAP line, and a row for the table
   local target=$1 seeds first log=$out/$1.log began status=0 crash cov runs crashes=0
   seeds=$(seeds_copy "$target")
   first=$out/grown/$target
-  local stop=$TM_FUZZ_STOP
   if [ "$TM_FUZZ_FRESH" = yes ]; then
-    # Damaged rows still find something within seconds: here its corpus, no more.
-    [ "$target" != fuzz_fuzz_rows ] || stop=-runs=20
     first=$out/fresh/$target
     rm -rf "$first" && mkdir -p "$first"
   fi
   began=$(date +%s)
-  "$out/$target" "$first" "$seeds" "$stop" "${limits[@]}" \
+  "$out/$target" "$first" "$seeds" "$TM_FUZZ_STOP" "${limits[@]}" \
     -artifact_prefix="$out/crashes/$target-" -print_final_stats=1 >"$log" 2>&1 &
   watch_run "$target" $! "$log"
   wait $! || status=$?

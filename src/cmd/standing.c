@@ -113,8 +113,12 @@ tm_status tm_standing_load(tm_standing *standing, tm_store *store, tm_key key,
         status = tm_history_snapshot(store, key, &standing->seq, &standing->bytes);
     }
     if (status != TM_OK) {
-        (void)snprintf(problem, 256, "the snapshot cannot be read (status %d)",
-                       (int)status);
+        tm_span why = {NULL, 0}; // the store's own words
+        if (tm_store_health(store, &why) == TM_OK) why.len = 0;
+        (void)snprintf(problem, 256,
+                       "the snapshot cannot be read (status %d%s%.*s)", (int)status,
+                       why.len > 0 ? "; " : "", (int)why.len,
+                       (const char *)why.ptr);
         return status;
     }
     return standing->seq == 0 ? TM_OK : snapshot_read(standing, problem);

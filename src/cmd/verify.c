@@ -372,8 +372,11 @@ static void log_look(verify *run, tm_store *store, tm_key key,
         if (progress != NULL) progress(context, run->out->operations);
     }
     if (history.status != TM_OK) {
-        wrong(run, run->last + 1, "the log cannot be read any further (status %d)",
-              (int)history.status);
+        tm_span why = {NULL, 0}; // the store's own words
+        if (tm_store_health(store, &why) == TM_OK) why.len = 0;
+        wrong(run, run->last + 1,
+              "the log cannot be read any further (status %d%s%.*s)",
+              (int)history.status, why.len > 0 ? "; " : "", SHOWN(why));
         run->broken = true;
     }
     tm_history_deinit(&history);

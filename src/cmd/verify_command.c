@@ -3,15 +3,17 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/database.h"
 #include "cmd/verify.h"
+#include "store/sqlite.h"
 
 typedef struct verifying {
     bool json;
     tm_progress progress;
     const tm_database_list *list;
-    size_t lists, wrong_lists;
+    size_t lists, wrong_lists, wrong_rows;
     uint64_t operations, bytes;
 } verifying;
 
@@ -118,6 +120,35 @@ static void list_verify(verifying *run, tm_store *store,
     run->bytes += found.bytes;
 }
 
+// ---- rows of no list's -----------------------------------------------------------------
+
+static void on_row(void *context, const char *table, int64_t row,
+                   const char *what) {
+    verifying *run = context;
+    if (run->wrong_rows++ >= TM_VERIFY_WRONG_MAX) return;
+    if (!run->json) {
+        (void)printf("WRONG row %" PRId64 " of %s: %s\n", row, table, what);
+        return;
+    }
+    (void)printf("%s{\"table\":\"%s\",\"row\":%" PRId64 ",\"what\":\"%s\"}",
+                 run->wrong_rows == 1 ? "" : ",", table, row, what);
+}
+
+// What is in SQLite's tables at all, before each list is read. -1, or the exit code.
+static int rows_verify(const tm_command *command, verifying *run,
+                       const tm_database_place *place, tm_database *db) {
+    bool sqlite = strcmp(place->store, "sqlite") == 0;
+    if (run->json) (void)printf("{\"rows\":[");
+    tm_status status = sqlite ? tm_sqlite_check(db->store, on_row, run) : TM_OK;
+    if (run->json) (void)printf("],\"lists\":[");
+    if (!run->json && run->wrong_rows > TM_VERIFY_WRONG_MAX) {
+        (void)printf("  and %zu more\n", run->wrong_rows - TM_VERIFY_WRONG_MAX);
+    }
+    if (status == TM_OK) return -1;
+    return tm_failure(command, "%s: the tables cannot be read (status %d)",
+                      db->path, (int)status);
+}
+
 static bool is_meant(const tm_database_list *list, const char *user,
                      const char *name) {
     return (user == NULL || tm_span_cmp(list->key.user, tm_text(user)) == 0) &&
@@ -129,9 +160,10 @@ static void closing_say(const verifying *run, uint64_t took_ms) {
     tm_say_size(size, run->bytes);
     tm_say_duration(took, took_ms);
     if (run->json) {
-        (void)printf("\n],\"verified\":%zu,\"wrong\":%zu,\"operations\":%" PRIu64
-                     ",\"milliseconds\":%" PRIu64 "}\n",
-                     run->lists, run->wrong_lists, run->operations, took_ms);
+        (void)printf("\n],\"verified\":%zu,\"wrong\":%zu,\"wrongRows\":%zu"
+                     ",\"operations\":%" PRIu64 ",\"milliseconds\":%" PRIu64 "}\n",
+                     run->lists, run->wrong_lists, run->wrong_rows, run->operations,
+                     took_ms);
         return;
     }
     (void)printf("%zu of %zu list%s verified, %" PRIu64 " operations, %s, in %s\n",
@@ -156,7 +188,7 @@ static int verify_main(const tm_command *command, int argc, char **argv) {
     if (code >= 0) return code;
     tm_progress_init(&run.progress);
     code = tm_database_open(command, &place, user, name, &db);
-    if (code < 0 && run.json) (void)printf("{\"lists\":[");
+    if (code < 0) code = rows_verify(command, &run, &place, &db);
     for (size_t i = 0; code < 0 && i < db.count; i++) {
         if (is_meant(&db.lists[i], user, name)) {
             list_verify(&run, db.store, &db.lists[i]);
@@ -164,7 +196,7 @@ static int verify_main(const tm_command *command, int argc, char **argv) {
     }
     if (code < 0) {
         closing_say(&run, tm_host_now().mono_ms - begun);
-        code = run.wrong_lists == 0 ? TM_EXIT_OK : TM_EXIT_FAILED;
+        code = run.wrong_lists + run.wrong_rows == 0 ? TM_EXIT_OK : TM_EXIT_FAILED;
         if (run.lists == 0 && (user != NULL || name != NULL)) {
             code = tm_usage_error(command, "there is no such list");
         }
@@ -182,8 +214,10 @@ const tm_command tm_command_verify = {
         "have "
         "no hole,\nthat every operation id stands there once, that each batch "
         "continues the hash chain,\nand that the snapshot is what the operations "
-        "add up to. Reads beside a running daemon.\nExit code: 0 all is well, 1 "
-        "something is wrong and was named.\n",
+        "add up to. Rows of a SQLite\ndatabase that no Tidemark has written are "
+        "named "
+        "first. Reads beside a running daemon.\n"
+        "Exit code: 0 all is well, 1 something is wrong and was named.\n",
     .example = "  tidemark verify --data data\n"
                "  tidemark verify --store dynamodb --dynamodb-prefix photos-\n"
                "  tidemark verify --user demo --json\n",

@@ -464,6 +464,7 @@ static tm_status writer_open(tm_sqlite *s, char problem[TM_PROBLEM_MAX]) {
     if (status == TM_OK && empty) status = tm_schema_create(writer, problem);
     if (status == TM_OK) status = tm_conn_prepare(writer, problem);
     if (status == TM_OK) status = log_recover(s, problem);
+    if (status == TM_OK) status = tm_check_start(writer, problem);
     if (status == TM_OK) status = tm_place_load(s, writer, problem);
     if (status != TM_OK) return status;
     int rc = tm_conn_number(writer, TM_SQL_PART_NEXT, &s->part_next);

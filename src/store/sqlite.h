@@ -40,6 +40,16 @@ TM_MUST_USE tm_status tm_sqlite_open(const tm_sqlite_options *options,
 // something to do. 0 = now; UINT64_MAX = not before the next request.
 uint64_t tm_sqlite_due(tm_store *store);
 
+// tm_sqlite_check - name the rows that no Tidemark has written: of a store that was opened
+// to be read only, and besides those of the journal, for which it would not have been
+// opened. What a batch holds is not looked at, nor whether one is missing: `verify` reads
+// each list's.
+//   each   is told the table, the row's number, and what is wrong with it
+TM_MUST_USE tm_status tm_sqlite_check(tm_store *store,
+                                      void (*each)(void *context, const char *table,
+                                                   int64_t row, const char *what),
+                                      void *context);
+
 // tm_sqlite_backup - VACUUM INTO `target`, which must not exist; while a daemon runs.
 //   progress   called now and then with bytes written and expected; may be NULL
 TM_MUST_USE tm_status tm_sqlite_backup(const char *path, const char *target,

@@ -62,9 +62,13 @@ static int stored_get(tm_sqlite *s, uint64_t id, stored *was) {
     int rc = tm_bind_u64(get, 1, id);
     if (rc == SQLITE_OK) rc = sqlite3_step(get);
     *was = (stored){0, 0, 0};
-    if (rc == SQLITE_ROW) {
-        *was = (stored){tm_column_u64(get, 0), tm_column_u64(get, 1),
-                        tm_column_u64(get, 2)};
+    if (rc == SQLITE_ROW &&
+        (!tm_column_number(get, 0, &was->seq) ||
+         !tm_column_number(get, 1, &was->first_part) ||
+         !tm_column_number(get, 2, &was->parts) || was->first_part > TM_ROW_MAX ||
+         was->parts > INT32_MAX)) {
+        rc = tm_conn_damaged(&s->writer, "snapshots", (int64_t)id,
+                             "its numbers are none");
     }
     sqlite3_reset(get);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -173,9 +177,11 @@ static int loose_cut(tm_sqlite *s, bool *none) {
     uint64_t first = 0, parts = 0;
     int rc = tm_bind_u64(get, 1, s->chore.first_part); // not the one being written
     if (rc == SQLITE_OK) rc = sqlite3_step(get);
-    if (rc == SQLITE_ROW) {
-        first = tm_column_u64(get, 0);
-        parts = tm_column_u64(get, 1);
+    if (rc == SQLITE_ROW &&
+        (!tm_column_number(get, 0, &first) || !tm_column_number(get, 1, &parts) ||
+         first == 0 || first > TM_ROW_MAX || parts == 0 || parts > INT32_MAX)) {
+        rc = tm_conn_damaged(&s->writer, "loose_parts", (int64_t)first,
+                             "it names no parts");
     }
     sqlite3_reset(get);
     *none = rc == SQLITE_DONE;
@@ -218,8 +224,15 @@ static int trim_look(tm_sqlite *s, const tm_store_trim *request, uint64_t newest
     *more = false;
     while (rc == SQLITE_OK && (rc = sqlite3_step(ages)) == SQLITE_ROW) {
         rc = SQLITE_OK;
-        if (tm_column_u64(ages, 1) > request->below_seq ||
-            tm_column_u64(ages, 2) >= request->before_ms) {
+        uint64_t last_seq = 0, accepted_ms = 0;
+        if (!tm_column_number(ages, 1, &last_seq) ||
+            !tm_column_number(ages, 2, &accepted_ms)) {
+            rc = tm_conn_damaged(&s->writer, "batches",
+                                 (int64_t)tm_column_u64(ages, 0),
+                                 "its numbers are none");
+            break;
+        }
+        if (last_seq > request->below_seq || accepted_ms >= request->before_ms) {
             break;
         }
         *to = tm_column_u64(ages, 0);

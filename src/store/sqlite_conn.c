@@ -1,5 +1,6 @@
 // sqlite_conn.c - see sqlite_internal.h: a connection, its statements, its errors.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "store/sqlite_internal.h"
@@ -135,7 +136,7 @@ void tm_conn_rollback(tm_conn *conn) {
 int tm_conn_number(tm_conn *conn, tm_sql which, uint64_t *number) {
     sqlite3_stmt *stmt = conn->stmts[which];
     int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) *number = tm_column_u64(stmt, 0);
+    if (rc == SQLITE_ROW && !tm_column_number(stmt, 0, number)) rc = SQLITE_CORRUPT;
     int reset = sqlite3_reset(stmt);
     return reset == SQLITE_OK ? rc : reset;
 }
@@ -164,6 +165,28 @@ tm_span tm_column_bytes(sqlite3_stmt *stmt, int index) {
 uint64_t tm_column_u64(sqlite3_stmt *stmt, int index) {
     sqlite3_int64 number = sqlite3_column_int64(stmt, index);
     return number < 0 ? 0 : (uint64_t)number;
+}
+
+bool tm_column_number(sqlite3_stmt *stmt, int index, uint64_t *number) {
+    sqlite3_int64 value = sqlite3_column_int64(stmt, index);
+    if (sqlite3_column_type(stmt, index) != SQLITE_INTEGER || value < 0)
+        return false;
+    *number = (uint64_t)value;
+    return true;
+}
+
+bool tm_column_kept(sqlite3_stmt *stmt, int index) {
+    int type = sqlite3_column_type(stmt, index); // before it is converted
+    tm_span bytes = tm_column_bytes(stmt, index);
+    bool nul = bytes.len > 0 && memchr(bytes.ptr, '\0', bytes.len) != NULL;
+    return type == (nul ? SQLITE_BLOB : SQLITE_TEXT);
+}
+
+int tm_conn_damaged(tm_conn *conn, const char *table, int64_t row,
+                    const char *what) {
+    snprintf(conn->damage, sizeof conn->damage, "row %" PRId64 " of %s: %s", row,
+             table, what);
+    return SQLITE_CORRUPT;
 }
 
 // A write failed for want of room, whatever the filesystem calls it.
@@ -221,6 +244,13 @@ void tm_conn_tell(const tm_conn *conn, int rc, const char *what,
         conn->db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(conn->db);
     if (conn->db != NULL && sqlite3_errcode(conn->db) == SQLITE_OK) {
         text = sqlite3_errstr(rc); // found by us, not by SQLite
+    }
+    if (rc == SQLITE_CORRUPT && conn->damage[0] != '\0') {
+        snprintf(problem, TM_PROBLEM_MAX,
+                 "%.60s: %s. It was damaged, or changed by hand: `tidemark verify` "
+                 "says more; restore a backup",
+                 what, conn->damage);
+        return;
     }
     snprintf(problem, TM_PROBLEM_MAX, "%.120s: %.100s (SQLite %d)", what, text, rc);
 }

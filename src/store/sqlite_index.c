@@ -146,14 +146,15 @@ static int place_of(tm_sqlite *s, tm_conn *conn, uint64_t id, tm_place **place) 
     *place = NULL;
     if (rc == SQLITE_ROW) {
         tm_key key = {tm_column_bytes(find, 0), tm_column_bytes(find, 1)};
-        rc = SQLITE_CORRUPT;
         if (key.user.len > 0 && key.user.len <= TM_KEY_USER_MAX &&
-            key.list.len > 0 && key.list.len <= TM_KEY_LIST_MAX) {
+            key.list.len > 0 && key.list.len <= TM_KEY_LIST_MAX &&
+            tm_column_kept(find, 0) && tm_column_kept(find, 1)) {
             *place = tm_place_get(s, key);
             rc = *place == NULL ? SQLITE_NOMEM : SQLITE_OK;
+        } else {
+            rc = tm_conn_damaged(conn, "lists", (int64_t)id,
+                                 "no user has such a list");
         }
-    } else if (rc == SQLITE_DONE) {
-        rc = SQLITE_CORRUPT; // a batch of no list
     }
     sqlite3_reset(find);
     return rc;
@@ -167,6 +168,10 @@ int tm_list_filed(tm_conn *conn, uint64_t id, uint64_t *head) {
     }
     *head = 0;
     if (rc == SQLITE_OK) rc = tm_conn_number(conn, TM_SQL_FILED_HEAD, head);
+    if (rc == SQLITE_CORRUPT) {
+        (void)tm_conn_damaged(conn, "batches", (int64_t)id << TM_AT_SEQ_BITS,
+                              "a last_seq from here on is no number");
+    }
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -176,16 +181,59 @@ int tm_list_lookup(tm_conn *conn, tm_key key, uint64_t *id) {
     int rc = tm_bind_bytes(find, 1, key.user);
     if (rc == SQLITE_OK) rc = tm_bind_bytes(find, 2, key.list);
     if (rc == SQLITE_OK) rc = tm_conn_number(conn, TM_SQL_LIST_FIND, id);
+    if (rc == SQLITE_ROW && (*id == 0 || *id > TM_LIST_ID_MAX)) rc = SQLITE_CORRUPT;
+    if (rc == SQLITE_CORRUPT) {
+        (void)tm_conn_damaged(conn, "lists", (int64_t)*id, "a list has no such id");
+        *id = 0;
+    }
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+// A row that is filed, only not deleted yet: is that the same batch? Else what is deleted
+// here would be lost. It may have been trimmed since: then none is filed so low.
+static int filed_look(tm_conn *conn, uint64_t id, const tm_ref *ref) {
+    sqlite3_stmt *look = tm_conn_stmt(conn, TM_SQL_FILED_SAME);
+    uint64_t same = 1;
+    int rc = tm_bind_u64(look, 1, id << TM_AT_SEQ_BITS | ref->first_seq);
+    if (rc == SQLITE_OK) rc = tm_bind_u64(look, 2, ref->n);
+    if (rc == SQLITE_OK) rc = tm_conn_number(conn, TM_SQL_FILED_SAME, &same);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
+    if (same == 1) return SQLITE_OK;
+    return tm_conn_damaged(conn, "journal", (int64_t)ref->n,
+                           "another batch is filed in its place");
+}
+
+// The numbers of a row of the journal.
+static int row_read(tm_conn *conn, sqlite3_stmt *row, tm_ref *ref, uint64_t *id) {
+    *ref = (tm_ref){.bytes = tm_column_bytes(row, 4).len};
+    if (!tm_column_number(row, 0, &ref->n) || ref->n == 0 || ref->n > TM_ROW_MAX) {
+        return tm_conn_damaged(conn, "journal", (int64_t)ref->n,
+                               "a batch has no such number");
+    }
+    if (!tm_column_number(row, 1, id) || *id == 0 || *id > TM_LIST_ID_MAX) {
+        return tm_conn_damaged(conn, "journal", (int64_t)ref->n,
+                               "it is of no list");
+    }
+    bool numbers = tm_column_number(row, 2, &ref->first_seq) &&
+                   tm_column_number(row, 3, &ref->last_seq);
+    if (!numbers || ref->first_seq == 0 || ref->first_seq > TM_AT_SEQ_MAX ||
+        ref->last_seq < ref->first_seq) {
+        return tm_conn_damaged(conn, "journal", (int64_t)ref->n,
+                               "first_seq and last_seq are no range");
+    }
+    return SQLITE_OK;
 }
 
 // One row of the journal, oldest first.
 static int row_load(tm_sqlite *s, tm_conn *conn, sqlite3_stmt *row) {
-    tm_ref ref = {tm_column_u64(row, 0), tm_column_u64(row, 2),
-                  tm_column_u64(row, 3), tm_column_bytes(row, 4).len};
-    uint64_t id = tm_column_u64(row, 1);
+    tm_ref ref;
+    uint64_t id = 0;
     tm_place *place = NULL;
-    int rc = place_of(s, conn, id, &place);
+    int rc = row_read(conn, row, &ref, &id);
+    if (rc == SQLITE_OK) rc = place_of(s, conn, id, &place);
+    if (rc == SQLITE_DONE) {
+        rc = tm_conn_damaged(conn, "journal", (int64_t)ref.n, "it is of no list");
+    }
     if (rc != SQLITE_OK) return rc;
     if (!place->known) {
         rc = tm_list_filed(conn, id, &place->head);
@@ -194,11 +242,14 @@ static int row_load(tm_sqlite *s, tm_conn *conn, sqlite3_stmt *row) {
         place->known = true;
     }
     s->journal_next = ref.n + 1;
-    if (ref.last_seq > place->head) { // else it is filed, and only not deleted yet
-        if (ref.first_seq != place->head + 1 || ref.last_seq < ref.first_seq) {
-            return SQLITE_CORRUPT;
-        }
-        if (!tm_place_reserve(s, place, 1)) return SQLITE_NOMEM;
+    if (ref.last_seq <= place->head && place->count == 0) {
+        rc = filed_look(conn, id, &ref);
+    } else if (ref.first_seq != place->head + 1) {
+        rc = tm_conn_damaged(conn, "journal", (int64_t)ref.n,
+                             "it does not continue its list's batches");
+    } else if (!tm_place_reserve(s, place, 1)) {
+        rc = SQLITE_NOMEM;
+    } else {
         tm_place_push(place, ref);
         place->head = ref.last_seq;
         s->stats.backlog++;
@@ -206,7 +257,7 @@ static int row_load(tm_sqlite *s, tm_conn *conn, sqlite3_stmt *row) {
         tm_file_dirty(s, place);
     }
     tm_place_settle(s, place);
-    return SQLITE_OK;
+    return rc;
 }
 
 tm_status tm_place_load(tm_sqlite *s, tm_conn *conn, char problem[TM_PROBLEM_MAX]) {
@@ -221,12 +272,7 @@ tm_status tm_place_load(tm_sqlite *s, tm_conn *conn, char problem[TM_PROBLEM_MAX
         tm_file_passed(s);
         if (rc == SQLITE_ROW) return TM_OK;
     }
-    if (rc == SQLITE_CORRUPT) {
-        snprintf(problem, TM_PROBLEM_MAX,
-                 "the journal does not continue what is filed: the database was "
-                 "damaged or changed by hand; restore a backup");
-        return TM_E_CORRUPT;
-    }
     tm_conn_tell(conn, rc, "the journal cannot be read", problem);
+    if (tm_conn_fate(conn, rc) == TM_FATE_CORRUPT) return TM_E_CORRUPT;
     return tm_conn_fate(conn, rc) == TM_FATE_UNSURE ? TM_E_NOMEM : TM_E_IO;
 }

@@ -30,6 +30,7 @@
 #include "store/sqlite.h"
 
 #define TM_PROBLEM_MAX 256u // bytes of a sentence for people, its NUL included
+#define TM_DAMAGE_MAX  96u  // bytes of which row is damaged and how, likewise
 
 // ---- numbers ------------------------------------------------------------------------
 
@@ -39,6 +40,9 @@
 // there.
 #define TM_AT_SEQ_BITS 36u
 #define TM_AT_SEQ_MAX  ((UINT64_C(1) << TM_AT_SEQ_BITS) - 1) // 68 thousand million
+
+#define TM_LIST_ID_MAX 134217727u
+#define TM_ROW_MAX     (UINT64_C(1) << 62) // no counter of rows gets so far by itself
 
 #define TM_GROUP_REQUESTS_MAX 4096u        // appends in one commit ...
 #define TM_GROUP_BYTES_MAX    (16u << 20)  // ... and bytes: half a second, slowly
@@ -112,6 +116,10 @@ TM_MUST_USE tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
       " batches b WHERE b.at BETWEEN list_id << 36 AND (list_id << 36) |"          \
       " 68719476735 ORDER BY b.at DESC LIMIT 1)")                                  \
     X(TM_SQL_LIST_KEY, "SELECT user, list FROM lists WHERE id = ?1")               \
+    X(TM_SQL_FILED_SAME, /* as row ?2 of the journal */                            \
+      "SELECT b.at = ?1 AND b.last_seq = j.last_seq AND b.mark = j.mark FROM"      \
+      " batches b, journal j WHERE j.n = ?2 AND b.at BETWEEN ?1 & ~68719476735"    \
+      " AND ?1 ORDER BY b.at DESC LIMIT 1")                                        \
     X(TM_SQL_FILE,                                                                 \
       "INSERT INTO batches (at, last_seq, accepted_ms, before, mark, rejected,"    \
       " operations) SELECT list_id << 36 | first_seq, last_seq, accepted_ms,"      \
@@ -135,6 +143,8 @@ TM_MUST_USE tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
       " ifnull((SELECT max(first_part + parts) FROM loose_parts), 1))")            \
     X(TM_SQL_PART_ADD, "INSERT INTO parts (id, bytes) VALUES (?1, ?2)")            \
     X(TM_SQL_PART_GET, "SELECT bytes FROM parts WHERE id = ?1")                    \
+    X(TM_SQL_PART_BYTES, "SELECT ifnull(sum(length(bytes)), 0) FROM parts WHERE "  \
+                         "id BETWEEN ?1 AND ?2")                                   \
     X(TM_SQL_PART_DELETE, "DELETE FROM parts WHERE id BETWEEN ?1 AND ?2")          \
     X(TM_SQL_LOOSE_GET, "SELECT first_part, parts FROM loose_parts"                \
                         " WHERE first_part <> ?1 LIMIT 1")                         \
@@ -158,7 +168,8 @@ typedef enum tm_sql {
 typedef struct tm_conn { // zero-initialised = closed
     sqlite3 *db;
     sqlite3_stmt *stmts[TM_SQL_COUNT];
-    int error; // errno after the last tm_conn_run
+    int error;                  // errno after the last tm_conn_run
+    char damage[TM_DAMAGE_MAX]; // the last row that was found damaged
 } tm_conn;
 
 typedef enum tm_conn_mode { TM_CONN_READ, TM_CONN_WRITE } tm_conn_mode;
@@ -189,7 +200,13 @@ int tm_conn_run(tm_conn *conn, tm_sql which);
 // tm_conn_rollback - end the transaction, if there still is one.
 void tm_conn_rollback(tm_conn *conn);
 
-// tm_conn_number - one integer: SQLITE_ROW with *number, or SQLITE_DONE, or what failed.
+// tm_conn_damaged - note a row that we did not write so, for tm_conn_tell.
+// Returns SQLITE_CORRUPT.
+int tm_conn_damaged(tm_conn *conn, const char *table, int64_t row,
+                    const char *what);
+
+// tm_conn_number - one integer: SQLITE_ROW with *number, or SQLITE_DONE, or what failed;
+// SQLITE_CORRUPT if it is none, or below 0.
 int tm_conn_number(tm_conn *conn, tm_sql which, uint64_t *number);
 
 int tm_bind_u64(sqlite3_stmt *stmt, int index, uint64_t number);
@@ -200,7 +217,14 @@ int tm_bind_u64(sqlite3_stmt *stmt, int index, uint64_t number);
 int tm_bind_bytes(sqlite3_stmt *stmt, int index, tm_span bytes);
 
 tm_span tm_column_bytes(sqlite3_stmt *stmt, int index); // lent until the next step
-uint64_t tm_column_u64(sqlite3_stmt *stmt, int index);
+uint64_t tm_column_u64(sqlite3_stmt *stmt, int index);  // of what is not one: 0
+
+// tm_column_number - false: it is no integer, or one below 0; *number is then unchanged.
+TM_MUST_USE bool tm_column_number(sqlite3_stmt *stmt, int index, uint64_t *number);
+
+// tm_column_kept - whether the bytes are stored as tm_bind_bytes does it: only then are
+// they found again.
+bool tm_column_kept(sqlite3_stmt *stmt, int index);
 
 // What an error of SQLite means for us.
 typedef enum tm_fate {
@@ -233,6 +257,12 @@ TM_MUST_USE tm_status tm_schema_check(tm_conn *conn, bool *empty,
 
 // tm_schema_create - all tables and views, in one transaction.
 TM_MUST_USE tm_status tm_schema_create(tm_conn *conn, char problem[TM_PROBLEM_MAX]);
+
+// ---- rows that we did not write (sqlite_check.c) ------------------------------------
+
+// tm_check_start - those that would lead the next rows astray, as far as it is seen at
+// once. TM_E_CORRUPT: there is one.
+TM_MUST_USE tm_status tm_check_start(tm_conn *conn, char problem[TM_PROBLEM_MAX]);
 
 // ---- the file (sqlite_lock.c) -------------------------------------------------------
 

@@ -97,10 +97,11 @@ static int batch_add(tm_sqlite *s, tm_job *job, sqlite3_stmt *row) {
         job->cap = cap;
     }
     tm_batch *batch = &job->batches[job->count];
-    *batch = (tm_batch){.first_seq = tm_column_u64(row, 0),
-                        .last_seq = tm_column_u64(row, 1),
-                        .accepted_ms = tm_column_u64(row, 2)};
-    if (batch->first_seq == 0 || batch->last_seq < batch->first_seq ||
+    *batch = (tm_batch){0};
+    if (!tm_column_number(row, 0, &batch->first_seq) || batch->first_seq == 0 ||
+        !tm_column_number(row, 1, &batch->last_seq) ||
+        batch->last_seq < batch->first_seq ||
+        !tm_column_number(row, 2, &batch->accepted_ms) ||
         !mark_read(row, 3, batch->before) || !mark_read(row, 4, batch->mark)) {
         return SQLITE_CORRUPT;
     }
@@ -125,8 +126,13 @@ typedef struct reading {
     bool full;
 } reading;
 
-static int take(reading *r, sqlite3_stmt *row) {
+// Of `table`, under the number `at`.
+static int take(reading *r, sqlite3_stmt *row, const char *table, uint64_t at) {
     int rc = batch_add(r->s, r->job, row);
+    if (rc == SQLITE_CORRUPT) {
+        return tm_conn_damaged(r->conn, table, (int64_t)at,
+                               "its numbers or marks are none");
+    }
     if (rc != SQLITE_OK) return rc;
     const tm_batch *batch = &r->job->batches[r->job->count - 1];
     r->full = extent_full(&r->taken, r->request, batch->first_seq, batch->last_seq,
@@ -162,7 +168,8 @@ static int filed_read(reading *r) {
             r->job->more = true;
             break;
         }
-        rc = take(r, scan);
+        rc = take(r, scan, "batches",
+                  r->job->id << TM_AT_SEQ_BITS | tm_column_u64(scan, 0));
     }
     sqlite3_reset(scan);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -183,10 +190,13 @@ static int journal_read(reading *r) {
         rc = tm_bind_u64(get, 1, ref->n);
         if (rc == SQLITE_OK) rc = sqlite3_step(get);
         if (rc == SQLITE_ROW) {
-            rc = tm_column_u64(get, 0) == ref->first_seq ? take(r, get)
-                                                         : SQLITE_CORRUPT;
+            rc = tm_column_u64(get, 0) == ref->first_seq
+                     ? take(r, get, "journal", ref->n)
+                     : tm_conn_damaged(r->conn, "journal", (int64_t)ref->n,
+                                       "it is another batch than it was");
         } else if (rc == SQLITE_DONE) {
-            rc = SQLITE_CORRUPT; // neither filed nor in the journal
+            rc = tm_conn_damaged(r->conn, "journal", (int64_t)ref->n,
+                                 "it is gone, and was not filed");
         }
         sqlite3_reset(get);
     }
@@ -216,21 +226,37 @@ static int parts_read(tm_conn *conn, uint64_t first, uint64_t parts, uint8_t *to
     return at == len ? SQLITE_OK : SQLITE_CORRUPT;
 }
 
-static int snapshot_read(tm_conn *conn, tm_job *job) {
+static int parts_measure(tm_conn *conn, uint64_t first, uint64_t parts,
+                         size_t len) {
+    sqlite3_stmt *sum = tm_conn_stmt(conn, TM_SQL_PART_BYTES);
+    uint64_t bytes = 0;
+    int rc = tm_bind_u64(sum, 1, first);
+    if (rc == SQLITE_OK) rc = tm_bind_u64(sum, 2, first + parts - 1);
+    if (rc == SQLITE_OK) rc = tm_conn_number(conn, TM_SQL_PART_BYTES, &bytes);
+    if (rc == SQLITE_ROW) return bytes == len ? SQLITE_OK : SQLITE_CORRUPT;
+    return rc;
+}
+
+static int snapshot_row_read(tm_conn *conn, tm_job *job) {
     sqlite3_stmt *get = tm_conn_stmt(conn, TM_SQL_SNAPSHOT_GET);
     int rc = tm_bind_u64(get, 1, job->id);
     if (rc == SQLITE_OK) rc = sqlite3_step(get);
     uint64_t seq = 0, first = 0, parts = 0, len = 0;
-    if (rc == SQLITE_ROW) {
-        seq = tm_column_u64(get, 0);
-        first = tm_column_u64(get, 1);
-        parts = tm_column_u64(get, 2);
-        len = tm_column_u64(get, 3);
-    }
+    bool numbers = rc == SQLITE_ROW && tm_column_number(get, 0, &seq) &&
+                   tm_column_number(get, 1, &first) &&
+                   tm_column_number(get, 2, &parts) &&
+                   tm_column_number(get, 3, &len);
     sqlite3_reset(get);
     if (rc == SQLITE_DONE) return SQLITE_OK; // there is none
     if (rc != SQLITE_ROW) return rc;
-    if (parts > INT32_MAX || len > parts * TM_PART_BYTES) return SQLITE_CORRUPT;
+    if (!numbers || seq == 0 || first == 0 || first > TM_ROW_MAX ||
+        parts > INT32_MAX || len > parts * TM_PART_BYTES) {
+        return SQLITE_CORRUPT;
+    }
+    if (parts > 1) { // what is not there is not asked memory for
+        rc = parts_measure(conn, first, parts, len);
+        if (rc != SQLITE_OK) return rc;
+    }
     uint8_t *bytes = tm_arena_get(&job->arena, len);
     if (bytes == NULL) return SQLITE_NOMEM;
     rc = parts_read(conn, first, parts, bytes, len);
@@ -238,6 +264,13 @@ static int snapshot_read(tm_conn *conn, tm_job *job) {
     job->seq = seq;
     job->bytes = (tm_span){bytes, len};
     return SQLITE_OK;
+}
+
+static int snapshot_read(tm_conn *conn, tm_job *job) {
+    int rc = snapshot_row_read(conn, job);
+    if (rc != SQLITE_CORRUPT) return rc;
+    return tm_conn_damaged(conn, "snapshots", (int64_t)job->id,
+                           "it, or a part that it names, is not what was stored");
 }
 
 // ---- either -------------------------------------------------------------------------

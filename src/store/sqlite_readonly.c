@@ -38,7 +38,8 @@ static void readonly_trim(tm_store *store, tm_store_trim *request) {
 
 static void look(tm_sqlite *s, tm_store_own *own) {
     int rc = SQLITE_OK;
-    tm_key key = tm_request_key(own); // perhaps from a damaged row: no list then
+    // A name that no list has may come from a damaged row of `lists`.
+    tm_key key = tm_request_key(own);
     bool named = key.user.len > 0 && key.user.len <= TM_KEY_USER_MAX &&
                  key.list.len > 0 && key.list.len <= TM_KEY_LIST_MAX;
     if (!named) {
@@ -52,6 +53,8 @@ static void look(tm_sqlite *s, tm_store_own *own) {
         tm_place_settle(s, place);
     }
     own->status = tm_job_run(s, &s->reader, own, false, &rc);
+    s->why[0] = '\0';
+    if (rc != SQLITE_OK) tm_conn_tell(&s->reader, rc, "read", s->why);
     tm_job_done(s, own);
 }
 
@@ -103,9 +106,9 @@ static tm_status readonly_lists(tm_store *store,
 }
 
 static tm_status readonly_health(tm_store *store, tm_span *why) {
-    (void)store;
-    static const char text[] = "it was opened to be read only";
-    *why = (tm_span){(const uint8_t *)text, sizeof text - 1};
+    tm_sqlite *s = (tm_sqlite *)(void *)store; // what the last read failed with
+    const char *text = s->why[0] != '\0' ? s->why : "it was opened to be read only";
+    *why = (tm_span){(const uint8_t *)text, strlen(text)};
     return TM_E_STATE;
 }
 

@@ -275,6 +275,87 @@ static void test_tampering(void **state) {
     }
 }
 
+// Rows of no list's log: each is named by table and number, and the lists are still read.
+static void test_stray_rows(void **state) {
+    static const struct {
+        const char *name, *sql, *want;
+    } rows[] = {
+        {"a user stored as a BLOB", "UPDATE lists SET user = CAST(user AS BLOB)",
+         "WRONG row 1 of lists: no user has such a name\n"},
+        {"a list stored as a BLOB", "UPDATE lists SET list = x'4c2f'",
+         "WRONG row 1 of lists: no list has such a name\n"},
+        {"a list's name with a slash", "UPDATE lists SET list = 'a/b'",
+         "WRONG row 1 of lists: no list has such a name\n"},
+        {"a list's name too long", "UPDATE lists SET list = printf('%065d', 0)",
+         "WRONG row 1 of lists: no list has such a name\n"},
+        {"no user", "UPDATE lists SET user = ''",
+         "WRONG row 1 of lists: no user has such a name\n"},
+        {"a list's id too large", "INSERT INTO lists VALUES (134217728, 'x', 'y')",
+         "WRONG row 134217728 of lists: no list has such an id\n"},
+        {"a batch of no list",
+         "UPDATE batches SET at = (9 << 36) | 4 WHERE at & 68719476735 = 4",
+         "WRONG row 618475290628 of batches: it is of no list\n"},
+        {"a last_seq that is text",
+         "UPDATE batches SET last_seq = 'x' WHERE at & 68719476735 = 1",
+         "WRONG row 68719476737 of batches: its last_seq is none\n"},
+        {"a time below 0",
+         "UPDATE batches SET accepted_ms = -1 WHERE at & 68719476735 = 1",
+         "WRONG row 68719476737 of batches: its accepted_ms is no time\n"},
+        {"a mark that is text",
+         "UPDATE batches SET mark = printf('%032d', 0) WHERE at & 68719476735 = 1",
+         "WRONG row 68719476737 of batches: its marks are none\n"},
+        {"a snapshot of no list", "INSERT INTO snapshots VALUES (9, 1, 50, 1, 1)",
+         "WRONG row 9 of snapshots: it is of no list\n"},
+        {"a snapshot without a log",
+         "INSERT INTO snapshots SELECT 2, 1, 50, 1, 1 WHERE 0 < (SELECT count(*) "
+         "FROM lists)",
+         "WRONG row 2 of snapshots: the log that it is of is gone\n"},
+        {"a snapshot's numbers", "INSERT INTO snapshots VALUES (1, -1, 50, 1, 1)",
+         "WRONG row 1 of snapshots: its numbers are none\n"},
+        {"two snapshots share a part",
+         "INSERT INTO snapshots VALUES (1, 1, 50, 2, 1), (9, 1, 51, 1, 1)",
+         "of snapshots: another snapshot has a part of it\n"},
+        {"a part that is text", "INSERT INTO parts VALUES (60, 'text')",
+         "WRONG row 60 of parts: no part is like that\n"},
+        {"a part's id too large",
+         "INSERT INTO parts VALUES (9223372036854775807, x'')",
+         "WRONG row 9223372036854775807 of parts: no part has such an id\n"},
+        {"loose parts below 0", "INSERT INTO loose_parts VALUES (-4, 1)",
+         "WRONG row -4 of loose_parts: it names no parts\n"},
+        {"a snapshot's parts are loose",
+         "INSERT INTO loose_parts VALUES (50, 1); INSERT INTO snapshots VALUES (1, "
+         "1,"
+         " 50, 1, 1)",
+         "WRONG row 50 of loose_parts: it names parts of a snapshot\n"},
+        {"a journal at its end",
+         "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+         "of sqlite_sequence: the journal never got so far\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        t_row = rows[i].name;
+        database_make(false);
+        sql("INSERT INTO batches SELECT list_id << 36 | first_seq, last_seq, "
+            "accepted_ms, before, mark, rejected, operations FROM journal",
+            4);
+        sql("DELETE FROM journal", 4);
+        if (strstr(rows[i].name, "without a log") != NULL) {
+            sql("INSERT INTO lists VALUES (2, 'eve', 'empty')", 1);
+        }
+        sql(rows[i].sql, strstr(rows[i].sql, "(1, 1, 50, 2, 1)") != NULL ? 2 : 1);
+        run_is("verify --data @", 1, rows[i].want);
+        run_is("verify --data @", 1, "verified, ");
+        outcome of = program_run("verify --data @ --json");
+        json_t *said = json_loads(of.text, 0, NULL);
+        assert_non_null(said);
+        T_TRUE(json_integer_value(json_object_get(said, "wrongRows")) >= 1);
+        T_EQ(json_array_size(json_object_get(said, "rows")),
+             (size_t)json_integer_value(json_object_get(said, "wrongRows")));
+        json_decref(said);
+        outcome_free(&of);
+    }
+}
+
 static void test_verify(void **state) {
     json_error_t error;
     (void)state;
@@ -375,9 +456,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log),       cmocka_unit_test(test_state),
         cmocka_unit_test(test_choice),    cmocka_unit_test(test_no_database),
-        cmocka_unit_test(test_tampering), cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_backup),    cmocka_unit_test(test_in_use),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_tampering), cmocka_unit_test(test_stray_rows),
+        cmocka_unit_test(test_verify),    cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_in_use),    cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, make, clear);
 }

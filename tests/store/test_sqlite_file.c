@@ -1,6 +1,7 @@
 // The embedded store's file: who may open it and who is refused, what a person finds in
 // it, and what the store leaves behind.
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,9 +114,42 @@ static const struct {
      TM_E_CORRUPT, "does not continue"},
     {"a batch of no list",
      "INSERT INTO journal VALUES (99, 7, 1, 1, 0, zeroblob(32), zeroblob(32), "
-     "NULL, "
-     "'[]')",
-     TM_E_CORRUPT, "does not continue"},
+     "NULL, '[]')",
+     TM_E_CORRUPT, "row 99 of journal: it is of no list"},
+    {"a batch's list is text",
+     "INSERT INTO journal VALUES (99, 'x', 4, 4, 0, zeroblob(32), zeroblob(32), "
+     "NULL, '[]')",
+     TM_E_CORRUPT, "row 99 of journal: it is of no list"},
+    {"a batch below 0",
+     "INSERT INTO journal VALUES (-5, 1, 4, 4, 0, zeroblob(32), zeroblob(32), "
+     "NULL, '[]')",
+     TM_E_CORRUPT, "of journal: a batch has no such number"},
+    {"a batch beyond all",
+     "INSERT INTO journal VALUES (4611686018427387905, 1, 4, 4, 0, zeroblob(32), "
+     "zeroblob(32), NULL, '[]')",
+     TM_E_CORRUPT, "journal"},
+    {"a range that is none",
+     "INSERT INTO journal VALUES (99, 1, 4, 3, 0, zeroblob(32), zeroblob(32), "
+     "NULL, '[]')",
+     TM_E_CORRUPT, "row 99 of journal: first_seq and last_seq"},
+    {"a first_seq that is text",
+     "INSERT INTO journal VALUES (99, 1, 'x', 9, 0, zeroblob(32), zeroblob(32), "
+     "NULL, '[]')",
+     TM_E_CORRUPT, "row 99 of journal: first_seq and last_seq"},
+    {"out of order",
+     "INSERT INTO journal VALUES (99, 1, 2, 3, 0, zeroblob(32), zeroblob(32), "
+     "NULL, '[]')",
+     TM_E_CORRUPT, "row 99 of journal: it does not continue"},
+    {"filed as another",
+     "INSERT INTO batches SELECT list_id << 36 | first_seq, last_seq, accepted_ms, "
+     "before, zeroblob(32), rejected, operations FROM journal",
+     TM_E_CORRUPT, "row 1 of journal: another batch is filed in its place"},
+    {"a list's name is a BLOB", "UPDATE lists SET list = CAST(list AS BLOB)",
+     TM_E_CORRUPT, "row 1 of lists: no user has such a list"},
+    {"a filed number is text",
+     "INSERT INTO batches SELECT list_id << 36 | first_seq, 'x', accepted_ms, "
+     "before, mark, rejected, operations FROM journal",
+     TM_E_CORRUPT, "row 68719476736 of batches"},
 };
 
 static void strangers_are_refused(void **state) {
@@ -140,6 +174,105 @@ static void strangers_are_refused(void **state) {
             T_TEXT(t_str(after), before);
         }
     }
+}
+
+// What would lead the next rows astray is refused by whoever writes them; looking is
+// allowed, for `verify` says more.
+static void misleading_rows_are_refused(void **state) {
+    static const struct {
+        const char *name, *sql, *says;
+    } rows[] = {
+        {"a list's id", "INSERT INTO lists VALUES (134217728, 'x', 'y')",
+         "row 134217728 of lists: no list has such an id"},
+        {"a part's id", "INSERT INTO parts VALUES (9223372036854775807, x'')",
+         "of parts: no part has such an id"},
+        {"loose parts", "INSERT INTO loose_parts VALUES (3, -1)",
+         "row 3 of loose_parts: it names no parts"},
+        {"a snapshot's parts",
+         "INSERT INTO snapshots VALUES (1, 1, 5, 2, 3); "
+         "INSERT INTO loose_parts VALUES (6, 1)",
+         "row 6 of loose_parts: it names parts of a snapshot"},
+        {"the journal's numbers",
+         "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+         "the journal never got so far"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char problem[TM_PROBLEM_MAX];
+        tm_store *store = NULL;
+        (void)clean(state);
+        t_row = rows[i].name;
+        make();
+        for (const char *at = rows[i].sql; at != NULL;) {
+            char one[128]; // scratch_sql runs one statement
+            const char *end = strchr(at, ';');
+            size_t len = end == NULL ? strlen(at) : (size_t)(end - at);
+            snprintf(one, sizeof one, "%.*s", (int)len, at);
+            (void)scratch_sql(NAME, one);
+            at = end == NULL ? NULL : end + 2;
+        }
+        T_STATUS(scratch_try(NAME, NULL, &store, problem), TM_E_CORRUPT);
+        T_TRUE(strstr(problem, rows[i].says) != NULL);
+        store = scratch_open_read(NAME);
+        T_EQ(drive_all(store, drive_key_n(1), 1, NULL), 3);
+        tm_store_close(store);
+    }
+}
+
+// A row that was spoilt while the daemon runs is met by a read: the store says which, and
+// takes nothing more.
+static void a_spoilt_row_is_named(void **state) {
+    static const struct {
+        const char *name, *sql, *says;
+    } rows[] = {
+        {"a time that is text", "UPDATE journal SET accepted_ms = 'x'",
+         "row 1 of journal: its numbers or marks are none"},
+        {"a short mark", "UPDATE journal SET mark = x'00'",
+         "row 1 of journal: its numbers or marks are none"},
+        {"another batch", "UPDATE journal SET first_seq = 2",
+         "row 1 of journal: it is another batch than it was"},
+        {"gone", "DELETE FROM journal",
+         "row 1 of journal: it is gone, and was not filed"},
+    };
+    tm_sqlite_tuning never = tm_sqlite_tuning_default;
+    never.file_delay_ms = UINT32_MAX;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        (void)clean(state);
+        t_row = rows[i].name;
+        tm_store *store = scratch_open(NAME, &never);
+        T_OK(drive_append(store, drive_key_n(1), 1, 1, 3));
+        (void)scratch_sql(NAME, rows[i].sql);
+        drive_page page = drive_read(store, drive_key_n(1), 0, 100, UINT64_MAX);
+        T_STATUS(page.status, TM_E_CORRUPT);
+        drive_page_free(&page);
+        tm_span why;
+        T_STATUS(tm_store_health(store, &why), TM_E_CORRUPT);
+        T_TRUE(strstr((const char *)why.ptr, rows[i].says) != NULL);
+        tm_store_close(store);
+    }
+}
+
+// A damaged name comes from a row: there is no such list, and nothing asserts.
+static void a_name_that_no_list_has(void **state) {
+    static uint8_t longest[TM_KEY_USER_MAX + 1];
+    static const tm_key keys[] = {
+        {{longest, 0}, {longest, 1}},
+        {{longest, 1}, {longest, 0}},
+        {{longest, sizeof longest}, {longest, 1}},
+        {{longest, 1}, {longest, TM_KEY_LIST_MAX + 1}},
+    };
+    (void)clean(state);
+    make();
+    tm_store *store = scratch_open_read(NAME);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        drive_page page = drive_read(store, keys[i], 0, 100, UINT64_MAX);
+        T_STATUS(page.status, TM_E_CORRUPT);
+        drive_page_free(&page);
+        drive_snapshot loaded = drive_load(store, keys[i]);
+        T_STATUS(loaded.status, TM_E_CORRUPT);
+        free(loaded.bytes);
+    }
+    T_EQ(drive_all(store, drive_key_n(1), 1, NULL), 3);
+    tm_store_close(store);
 }
 
 static const struct {
@@ -682,6 +815,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_second_daemon_is_refused),
         CASE(a_killed_daemon_leaves_no_lock),
+        CASE(misleading_rows_are_refused),
+        CASE(a_spoilt_row_is_named),
+        CASE(a_name_that_no_list_has),
         CASE(strangers_are_refused),
         CASE(what_is_no_database_is_refused),
         CASE(a_place_that_cannot_be),
