@@ -465,7 +465,7 @@ static tm_status cursor_move(tm_engine *e, const answer *a) {
     }
     if (e->disk.there) {
         piece_put(e, a);
-        tm_disk_piece(e, a->version, tm_buf_span(&e->read));
+        tm_disk_piece(e, a->version, a->mark, tm_buf_span(&e->read));
     }
     e->cursor = a->version;
     tm_arrive_mark(e, a->mark);

@@ -164,13 +164,13 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     disk->out_guarded = guarded;
     tm_buf_byte(out, '{');
     tm_out_word(out, TM_WORD_GUARD);
-    if (guarded && !disk->chained) {
-        tm_buf_text(out, "[0,0]"); // above nothing but nothing
-    } else if (guarded) {
+    if (guarded) {
         tm_buf_byte(out, '[');
         tm_buf_u64(out, e->generation);
         tm_buf_byte(out, ',');
         tm_buf_u64(out, e->cursor);
+        tm_buf_byte(out, ',');
+        tm_buf_json(out, (tm_span){disk->mark.bytes, disk->mark.len});
         tm_buf_byte(out, ']');
     } else {
         tm_buf_text(out, "null");
@@ -193,6 +193,7 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     disk->out = true;
     disk->out_generation = e->generation;
     disk->out_cursor = e->cursor;
+    tm_disk_mark(&disk->out_mark, e->mark);
     disk->ticket++;
     return true;
 }
@@ -242,17 +243,33 @@ static void all_stored(tm_engine *e) {
     }
 }
 
+void tm_disk_mark(tm_mark *to, tm_span mark) {
+    to->len = mark.len;
+    if (mark.len > 0) memcpy(to->bytes, mark.ptr, mark.len);
+}
+
+// Where we stood at this cursor in what we tried to store, or have to; NULL: nowhere.
+static const tm_mark *mark_at(const tm_disk *disk, uint64_t cursor) {
+    if (cursor == disk->out_cursor) return &disk->out_mark;
+    const tm_piece *piece = disk->first;
+    while (piece != NULL && piece->version != cursor) {
+        piece = piece->next;
+    }
+    return piece != NULL ? &piece->mark : NULL;
+}
+
 static void pair_stored(tm_engine *e, tm_committed outcome, uint64_t cursor) {
     tm_disk *disk = &e->disk;
     disk->generation = disk->out_generation;
     if (outcome == TM_COMMITTED) {
         cursor = disk->out_cursor;
-        disk->chained = true;
         if (disk->out_base) disk->tail_bytes = 0;
     } else {
         disk->tail_bytes = 0; // another tab looks after its base
     }
+    const tm_mark *mark = mark_at(disk, cursor);
     disk->cursor = cursor;
+    if (mark != NULL) disk->mark = *mark;
     if (disk->generation == e->generation) tm_disk_pieces_free(e, cursor);
 }
 
@@ -273,10 +290,9 @@ void tm_engine_committed(tm_engine *e, tm_now now, uint64_t ticket,
     }
     disk->failures = 0;
     all_stored(e);
-    // Of two pages that both began with nothing each may have begun in another history of
-    // the server. The second takes what the first has stored; what it had is offered.
-    bool foreign =
-        outcome == TM_COMMIT_REFUSED && disk->out_guarded && !disk->chained;
+    // Another tab may have stored another history of the server. Where we have not been
+    // ourselves we take what is stored; what we had is offered.
+    bool foreign = outcome == TM_COMMIT_REFUSED && mark_at(disk, cursor) == NULL;
     if (outcome == TM_COMMIT_SUPERSEDED || foreign) {
         disk->reload = true;
         tm_note_text(e, TM_EVENT_RELOAD, (tm_span){NULL, 0}, (tm_span){NULL, 0});
@@ -287,7 +303,7 @@ void tm_engine_committed(tm_engine *e, tm_now now, uint64_t ticket,
     e->status_changed = true;
 }
 
-void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text) {
+void tm_disk_piece(tm_engine *e, uint64_t version, tm_span mark, tm_span text) {
     tm_disk *disk = &e->disk;
     tm_piece *piece = NULL;
     if (disk->base_due) return; // it will have these too
@@ -302,6 +318,7 @@ void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text) {
         return;
     }
     piece->version = version;
+    tm_disk_mark(&piece->mark, mark);
     piece->len = text.len;
     memcpy(piece->text, text.ptr, text.len);
     if (disk->last != NULL) {

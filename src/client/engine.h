@@ -33,7 +33,7 @@
 //   dead/<id>            disk    a dead letter: the operation and the server's code
 //
 // A disk transaction has guarded writes, done only if the engine's (generation, cursor)
-// exceeds the stored pair of `state`, and others that are always done; the host decides
+// exceeds the stored pair of `state` and continues it, and others that are always done; the host decides
 // that inside the one transaction. At most one is out; what changes meanwhile becomes the
 // next. An entry goes from disk when the stored cursor has passed all its operations (or
 // they were rejected), then from local.
@@ -92,7 +92,8 @@ TM_MUST_USE tm_status tm_engine_adopt(tm_engine *engine, tm_now now,
 //           is forgotten at once. TM_START_NO_LOCAL: local cannot be read now, though it
 //           may be there again for the next page. What it has of an adopted writer is not
 //           known then, nor which numbers are used: adopted ones take no edits. (So it
-//           is with writers that were used with a disk, where there is none now.)
+//           is with writers that were used with a disk, where there is none now, and
+//           the other way round.)
 enum { TM_START_DISK = 1, TM_START_NO_LOCAL = 2 };
 TM_MUST_USE tm_status tm_engine_start(tm_engine *engine, tm_now now, tm_span fresh,
                                       uint32_t flags);
@@ -133,8 +134,8 @@ tm_span tm_engine_problem(const tm_engine *engine);
 void tm_engine_kept(tm_engine *engine, tm_span key, bool kept);
 
 typedef enum tm_committed {
-    TM_COMMITTED,      // all of it is on disk
-    TM_COMMIT_REFUSED, // the unguarded part is; the stored pair was not below ours
+    TM_COMMITTED,         // all of it is on disk
+    TM_COMMIT_REFUSED,    // the unguarded part is; the guard did not hold
     TM_COMMIT_SUPERSEDED, // the same, and the stored generation is above ours: reload
     TM_COMMIT_FAILED,     // nothing is (quota, closed, gone)
 } tm_committed;
@@ -244,10 +245,13 @@ typedef struct tm_event {
 } tm_event;
 
 // A COMMIT's value:
-//   {"guard":[generation,cursor],"guarded":[WRITE,...],"always":[WRITE,...]}
+//   {"guard":[generation,cursor,"mark"],"guarded":[WRITE,...],"always":[WRITE,...]}
 //   WRITE = ["put","key","text"] | ["del","key"] | ["clear","prefix"]
-// The guard compares with the "generation" and "cursor" members of the record `state`
-// (absent: any pair exceeds it). "guard" is null when nothing is guarded.
+// The guard compares with the members of these names of the record `state`. It holds if
+// there is none; above its generation; and in its generation above its cursor if the mark
+// is the stored one, since what is written continues what is stored: another tab may
+// have stored more, of another history of the server. "guard" is null when nothing is
+// guarded.
 
 // tm_engine_event - the next event; false = none. Spans are lent until the next call.
 // KEEP comes before anything that shows the edit.

@@ -46,10 +46,16 @@ typedef struct tm_view {
 
 // ---- disk ---------------------------------------------------------------------------
 
+typedef struct tm_mark {
+    size_t len;
+    uint8_t bytes[TM_MARK_MAX];
+} tm_mark;
+
 // A tail record on its way: the operations that brought C from `from` to `version`.
 typedef struct tm_piece {
     struct tm_piece *next;
     uint64_t version;
+    tm_mark mark; // there
     size_t len;
     uint8_t text[];
 } tm_piece;
@@ -66,6 +72,7 @@ typedef struct tm_dead {
 typedef struct tm_disk {
     bool there;
     uint64_t generation, cursor; // the stored pair
+    tm_mark mark;                // and its mark, as far as we know
     tm_piece *first, *last;      // tails that are not stored
     size_t pieces_bytes, tail_bytes, base_bytes;
     uint64_t base_version;
@@ -74,11 +81,10 @@ typedef struct tm_disk {
     bool offset_due;
     bool changed; // something is to be stored
     bool reload;  // another tab stored a newer generation, or what we cannot know
-    bool
-        chained; // what is stored is what we loaded or stored: one history with ours
     // The transaction that is out.
     bool out, out_guarded, out_base, out_lacking, out_lacks, out_offset;
     uint64_t ticket, out_generation, out_cursor;
+    tm_mark out_mark;
     uint64_t retry_ms; // after a failure
     uint32_t failures;
     tm_dead *dead;
@@ -229,7 +235,8 @@ tm_status tm_load_adopted(tm_engine *e); // what was loaded of adopted writers
 
 // disk.c
 bool tm_disk_compose(tm_engine *e, tm_buf *out); // false: nothing to store now
-void tm_disk_piece(tm_engine *e, uint64_t version, tm_span text);
+void tm_disk_mark(tm_mark *to, tm_span mark);
+void tm_disk_piece(tm_engine *e, uint64_t version, tm_span mark, tm_span text);
 void tm_disk_work(tm_engine *e, tm_entry *entry); // local is to be told about it
 void tm_disk_passed(tm_engine *e); // a cursor moved: what it passed is done
 bool tm_disk_event(tm_engine *e, tm_event *event); // KEEP and FORGET

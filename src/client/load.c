@@ -377,7 +377,7 @@ static tm_status c_make(tm_engine *e, tm_list **c, tm_list **rest) {
     if (status != TM_OK) return status;
     l->list = NULL;
     list_time(e, *c);
-    e->disk.chained = !nothing;
+    tm_disk_mark(&e->disk.mark, l->mark);
     e->disk.generation = l->generation;
     e->disk.cursor = l->cursor;
     e->disk.tail_bytes = l->tail_bytes;
@@ -512,9 +512,10 @@ static tm_status lackings_take(tm_engine *e) {
 }
 
 // What a place that is missing now has of a writer is not known, nor which numbers are used
-// there: it takes no edits on this page.
+// there: it takes no edits on this page. Nor does one that was used without a disk where
+// there is one: that it is used with one now might be lost with local's last seconds.
 static bool is_whole(const tm_engine *e, const tm_writer *w, uint32_t flags) {
-    return (flags & TM_START_NO_LOCAL) == 0 && (e->disk.there || !w->disked);
+    return (flags & TM_START_NO_LOCAL) == 0 && w->disked == e->disk.there;
 }
 
 // The first adopted that is not retired takes the edits, if all of it is known.
@@ -538,7 +539,7 @@ static tm_status editor_find(tm_engine *e, tm_span fresh, uint32_t flags) {
         best->kept.dirty = best->kept.keep = e->disk.changed = true;
         tm_note_text(e, TM_EVENT_WRITER, best->browser, (tm_span){NULL, 0});
     }
-    best->disked |= e->disk.there;
+    best->disked = e->disk.there;
     e->editor = best;
     return TM_OK;
 }

@@ -116,7 +116,8 @@ void tm_check_storage_forget(tm_check_storage *storage, tm_span key) {
 // ---- transactions -------------------------------------------------------------------
 
 // (generation, cursor) as stored; false = none is.
-static bool pair_stored(const tm_check_records *disk, uint64_t pair[2]) {
+static bool pair_stored(const tm_check_records *disk, uint64_t pair[2],
+                        const tm_node *mark, bool *same) {
     const tm_check_record *record = record_find(disk, state_key);
     if (record == NULL) return false;
     tm_arena arena = {.alloc = &tm_host_alloc};
@@ -124,6 +125,10 @@ static bool pair_stored(const tm_check_records *disk, uint64_t pair[2]) {
     bool there = tm_tree_read(record->value, &arena, &state, NULL) == TM_OK &&
                  tm_node_u64(tm_node_get(state, "generation"), &pair[0]) &&
                  tm_node_u64(tm_node_get(state, "cursor"), &pair[1]);
+    const tm_node *its = tm_node_get(state, "mark");
+    tm_span none = {NULL, 0};
+    *same = tm_span_cmp(its == NULL ? none : its->text,
+                        mark == NULL ? none : mark->text) == 0;
     tm_arena_deinit(&arena);
     return there;
 }
@@ -161,13 +166,14 @@ static tm_committed transact(tm_check_records *disk, const tm_node *transaction)
     tm_committed outcome = TM_COMMITTED;
     if (tm_node_is(guard, TM_JSON_ARRAY)) {
         uint64_t ours[2], stored[2];
-        if (guard->count != 2 || !tm_node_u64(guard->first, &ours[0]) ||
+        bool same;
+        if (guard->count != 3 || !tm_node_u64(guard->first, &ours[0]) ||
             !tm_node_u64(guard->first->next, &ours[1])) {
             return TM_COMMIT_FAILED;
         }
-        bool refused =
-            pair_stored(disk, stored) &&
-            (ours[0] < stored[0] || (ours[0] == stored[0] && ours[1] <= stored[1]));
+        bool refused = pair_stored(disk, stored, guard->first->next->next, &same) &&
+                       (ours[0] < stored[0] ||
+                        (ours[0] == stored[0] && (ours[1] <= stored[1] || !same)));
         if (refused) {
             outcome =
                 ours[0] < stored[0] ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
@@ -186,7 +192,8 @@ tm_committed tm_check_storage_commit(tm_check_storage *storage,
     tm_committed outcome =
         storage->full ? TM_COMMIT_FAILED : transact(disk, transaction);
     uint64_t pair[2];
-    *cursor = pair_stored(disk, pair) ? pair[1] : 0;
+    bool same;
+    *cursor = pair_stored(disk, pair, NULL, &same) ? pair[1] : 0;
     return outcome;
 }
 

@@ -80,10 +80,7 @@ typedef struct database {
     uint64_t random, now_ms;
     uint64_t crashes;                // struck before this opening
     uint64_t struck[TM_DISK_FAULTS]; // told so far
-    // A sync has failed: what it was to cover is in memory alone. This process ends with
-    // the power; one that ends by itself is docs/SIMULATOR.md, "Known".
-    bool unsynced;
-    uint64_t failed_syncs; // before this opening was done
+    uint64_t failed_syncs;           // before this opening was done
 } database;
 
 // The simulator's faults of the disk, in its order, and the disk's own.
@@ -150,14 +147,13 @@ static tm_store *sqlite_open(void *context, uint64_t now_ms) {
 
 static void sqlite_close(void *context, tm_store *store, bool crash) {
     database *d = context;
-    if (crash || d->unsynced) {
-        if (draw(d, 2) == 0 || d->unsynced) {
+    if (crash) {
+        if (draw(d, 2) == 0) {
             tm_disk_crash(d->disk);
         } else {
             tm_disk_kill(d->disk);
         }
     }
-    d->unsynced = false;
     tm_store_close(store);
 }
 
@@ -199,8 +195,6 @@ static uint64_t sqlite_struck(void *context) {
         if (stats.struck[faults[i].disk] == *told) continue;
         *told = stats.struck[faults[i].disk];
         bits |= UINT64_C(1) << (faults[i].fault - TM_SIM_DISK_EIO);
-        d->unsynced |= faults[i].fault == TM_SIM_DISK_FSYNC ||
-                       faults[i].fault == TM_SIM_DISK_FSYNC_THEN_OK;
     }
     return bits;
 }

@@ -498,7 +498,6 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
         return NULL;
     }
     bool second = has_tab(world, profile, account);
-    if (second && world->plan.alone) return NULL;
     page_clean(world, page, profile, account);
     page->disk = !p->no_disk;
     page->local = !p->no_local;

@@ -68,7 +68,7 @@ static bool one_in(tm_sim_random *random, uint32_t n) {
     return tm_sim_below(random, n) == 0;
 }
 
-static void steps_weigh(tm_sim_plan *plan, tm_sim_random *random, uint64_t seed) {
+static void steps_weigh(tm_sim_plan *plan, tm_sim_random *random) {
     plan->weight[TM_SIM_STEP_EDIT] = 1000;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         bool on = one_in(random, kinds[i].among);
@@ -78,16 +78,6 @@ static void steps_weigh(tm_sim_plan *plan, tm_sim_random *random, uint64_t seed)
     if (plan->disk_faults && one_in(random, 2)) {
         plan->weight[TM_SIM_STEP_DISK_FAULT] = 1 + below(random, 120);
     }
-    // Where disk is missing now and then, local loses nothing: the same page.
-    static const tm_sim_step_kind losses[] = {
-        TM_SIM_STEP_QUOTA,     TM_SIM_STEP_CLEAR, TM_SIM_STEP_LOSE_KEY,
-        TM_SIM_STEP_CUT_VALUE, TM_SIM_STEP_KILL,  TM_SIM_STEP_RESET_COUNTER};
-    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
-        if (plan->missing && seed % 2 == 0) plan->weight[losses[i]] = 0;
-    }
-    // Tabs of one browser through a rollback: docs/SIMULATOR.md, "Known".
-    plan->alone = plan->weight[TM_SIM_STEP_RESTORE] != 0 ||
-                  plan->weight[TM_SIM_STEP_EMPTY] != 0;
     // A restore without a backup does nothing.
     if (plan->weight[TM_SIM_STEP_RESTORE] != 0) {
         plan->weight[TM_SIM_STEP_BACKUP] += 20;
@@ -122,7 +112,7 @@ void tm_sim_plan_draw(tm_sim_plan *plan, uint64_t seed, bool disk_faults) {
         uint32_t rate = 1000 + below(&random, rates[i].most);
         if (on && !calm) plan->rate[rates[i].fault] = rate;
     }
-    steps_weigh(plan, &random, seed);
+    steps_weigh(plan, &random);
     if (calm) {
         for (int i = 0; i < TM_SIM_STEPS; i++) {
             plan->weight[i] = 0;

@@ -27,7 +27,6 @@ typedef struct tm_sim_plan {
     uint64_t floor_age_ms;
     uint32_t grain_ms; // of clocks
     size_t queue_soft_max;
-    bool alone;     // one tab of a list in each browser
     bool missing;   // pages open where one of the two places is missing
     bool policy;    // the server refuses some operations
     bool unbounded; // the faults do not end

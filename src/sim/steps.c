@@ -332,9 +332,7 @@ static void counter_reset(act *a) {
 static void open_tab(act *a) {
     uint32_t p = profile_of(a), account = account_of(a);
     tm_sim_profile *profile = &a->world->profiles[p];
-    // Which of the two is missing is the seed's: docs/SIMULATOR.md, "Known".
-    bool missing = a->world->plan.missing && below(a, 6) == 0;
-    uint64_t lack = missing ? a->world->seed % 2 : 9;
+    uint64_t lack = a->world->plan.missing ? below(a, 12) : 9;
     profile->no_disk = lack == 0;
     profile->no_local = lack == 1;
     if (profile->no_local) profile->storage[account].refuses[TM_PLACE_LOCAL] = true;

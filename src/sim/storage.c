@@ -181,8 +181,9 @@ void tm_storage_copy(tm_storage *to, const tm_storage *from) {
 
 // ---- transactions -------------------------------------------------------------------
 
-// (generation, cursor) as stored; false = none is.
-static bool pair_stored(const tm_storage *storage, uint64_t pair[2]) {
+// (generation, cursor) as stored, and whether the mark there is this; false = none is.
+static bool pair_stored(const tm_storage *storage, uint64_t pair[2], tm_span mark,
+                        bool *same) {
     const tm_storage_record *record =
         tm_storage_get(storage, TM_PLACE_DISK, TM_SPAN("state"));
     if (record == NULL) return false;
@@ -193,6 +194,7 @@ static bool pair_stored(const tm_storage *storage, uint64_t pair[2]) {
                  tm_doc_has(&doc, TM_WORD_CURSOR, TM_JSON_INT);
     pair[0] = there ? tm_doc_number(&doc, TM_WORD_GENERATION) : 0;
     pair[1] = there ? tm_doc_number(&doc, TM_WORD_CURSOR) : 0;
+    *same = there && tm_span_cmp(doc.at[TM_WORD_MARK].text, mark) == 0;
     tm_arena_deinit(&arena);
     return there;
 }
@@ -226,6 +228,7 @@ static tm_status write_do(tm_storage *storage, tm_json *in, bool run) {
 typedef struct transaction {
     bool guarded; // it has a guard
     uint64_t pair[2];
+    tm_span mark; // ptr NULL: it says none
     tm_span guarded_writes, always;
 } transaction;
 
@@ -247,7 +250,9 @@ static tm_status transaction_read(tm_span text, tm_arena *arena, transaction *t)
             t->guarded = true;
             status = tm_json_open(&in, TM_JSON_ARRAY);
             for (int i = 0; status == TM_OK && tm_json_element(&in); i++) {
-                status = i < 2 ? tm_json_u64(&in, &t->pair[i]) : TM_E_CORRUPT;
+                status = i < 2    ? tm_json_u64(&in, &t->pair[i])
+                         : i == 2 ? tm_json_string(&in, &t->mark)
+                                  : TM_E_CORRUPT;
             }
         }
     }
@@ -268,14 +273,15 @@ static tm_status list_do(tm_storage *storage, tm_span writes, tm_arena *arena,
 static tm_committed transact(tm_storage *storage, tm_span text, tm_arena *arena) {
     transaction t;
     uint64_t stored[2];
+    bool same;
     if (transaction_read(text, arena, &t) != TM_OK) return TM_COMMIT_FAILED;
     if (list_do(storage, t.guarded_writes, arena, false) != TM_OK ||
         list_do(storage, t.always, arena, false) != TM_OK) {
         return TM_COMMIT_FAILED; // all or nothing
     }
-    bool refused = t.guarded && pair_stored(storage, stored) &&
+    bool refused = t.guarded && pair_stored(storage, stored, t.mark, &same) &&
                    (t.pair[0] < stored[0] ||
-                    (t.pair[0] == stored[0] && t.pair[1] <= stored[1]));
+                    (t.pair[0] == stored[0] && (t.pair[1] <= stored[1] || !same)));
     bool run = t.guarded && !refused;
     if (list_do(storage, t.guarded_writes, arena, run) != TM_OK ||
         list_do(storage, t.always, arena, true) != TM_OK) {
@@ -293,7 +299,8 @@ tm_committed tm_storage_commit(tm_storage *storage, tm_span transaction_text,
     if (!storage->refuses[TM_PLACE_DISK]) {
         outcome = transact(storage, transaction_text, &arena);
     }
-    (void)pair_stored(storage, pair);
+    bool same;
+    (void)pair_stored(storage, pair, null_span, &same);
     *cursor = pair[1];
     tm_arena_deinit(&arena);
     return outcome;

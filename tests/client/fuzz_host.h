@@ -118,7 +118,9 @@ static inline void fuzz_commit(fuzz_page *p, const tm_event *event) {
     } else {
         TM_ASSERT(tm_json_open(&in, TM_JSON_ARRAY) == TM_OK);
         for (size_t i = 0; tm_json_element(&in); i++) {
-            TM_ASSERT(i < 2 && tm_json_u64(&in, &pair[i]) == TM_OK);
+            tm_status read =
+                i < 2 ? tm_json_u64(&in, &pair[i]) : tm_json_string(&in, &key);
+            TM_ASSERT(i < 3 && read == TM_OK);
         }
     }
     while (tm_json_member(&in, &key)) {

@@ -129,6 +129,20 @@ static void writes_run(place *p, tm_json *in, bool run) {
     T_OK(in->status);
 }
 
+// The record `state`; one that cannot be read is none.
+static const char *state_of(const place *disk) {
+    const char *state = storage_get(disk, "state");
+    if (state == NULL || strstr(state, "\"cursor\":") == NULL) return NULL;
+    return state[strlen(state) - 1] == '}' ? state : NULL;
+}
+
+static bool mark_is(const char *state, tm_span mark) {
+    char text[200];
+    (void)snprintf(text, sizeof text, "\"mark\":\"%.*s\"", (int)mark.len,
+                   (const char *)mark.ptr);
+    return strstr(state, text) != NULL;
+}
+
 // What engine.h says a disk does with a transaction.
 static tm_committed transaction(storage *s, const char *text, uint64_t *cursor) {
     t_memory memory = {0};
@@ -137,10 +151,11 @@ static tm_committed transaction(storage *s, const char *text, uint64_t *cursor) 
     tm_json in;
     tm_span key;
     place *disk = &s->disk;
-    uint64_t generation = member(storage_get(disk, "state"), "generation");
+    const char *state = state_of(disk);
+    uint64_t generation = member(state, "generation");
     uint64_t g = 0, c = 0;
     bool run = false, asked = false;
-    *cursor = member(storage_get(disk, "state"), "cursor");
+    *cursor = member(state, "cursor");
     if (s->disk_fails || cut(s)) return TM_COMMIT_FAILED;
     tm_json_init(&in, t_str(text), 8, &arena);
     T_OK(tm_json_open(&in, TM_JSON_OBJECT));
@@ -155,9 +170,12 @@ static tm_committed transaction(storage *s, const char *text, uint64_t *cursor) 
         T_OK(tm_json_u64(&in, &g));
         T_TRUE(tm_json_element(&in));
         T_OK(tm_json_u64(&in, &c));
+        T_TRUE(tm_json_element(&in));
+        tm_span mark;
+        T_OK(tm_json_string(&in, &mark));
         T_TRUE(!tm_json_element(&in));
-        run = g > generation || (g == generation && c > *cursor) ||
-              storage_get(disk, "state") == NULL;
+        run = state == NULL || g > generation ||
+              (g == generation && c > *cursor && mark_is(state, mark));
     }
     T_TRUE(tm_json_member(&in, &key));
     T_TEXT(key, "guarded");

@@ -273,17 +273,54 @@ static void test_two_tabs_in_two_histories(void **state) {
     life_edit(&w.b, ADD("y"), "i-y");
     page_push(&w.b, FAULT_NONE); // under a name that the server has lost
     page_push(&w.b, FAULT_NONE);
-    page_pull(&c); // 1, and cannot store it
-    T_EQ(c.reloads, 1);
+    page_pull(&c); // as far, and cannot store it
     for (int i = 0; i < 3; i++) {
         life_edit(&w.b, SET("y", "new"), "new");
         page_push(&w.b, FAULT_NONE);
         page_pull(&c);
     }
+    T_EQ(c.reloads, 1);
     page_stop(&w.a);
     page_stop(&c);
     life_restart();
     T_TRUE(page_equals_server(&w.a));
+    life_expect_kept();
+    page_stop(&w.a);
+    life_end();
+}
+
+// A tab that is gone has stored another history of the server, which began where this one
+// stands. What this one stores next does not continue that.
+static void test_a_rollback_behind_a_tab(void **state) {
+    (void)state;
+    life_begin();
+    w.a.manual = true;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    life_edit(&w.b, ADD("x"), "i-x");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&w.a);
+    storage_put(&w.sa.disk, "tail/0000000000000003",
+                "{\"from\":1,\"operations\":[{\"id\":\"lost\",\"type\":\"ADD\","
+                "\"instanceId\":\"lost\",\"imageId\":\"i-lost\",\"timestamp\":1,"
+                "\"browserId\":\"b-z\",\"version\":1,\"seq\":3}]}");
+    storage_put(&w.sa.disk, "state",
+                "{\"generation\":0,\"cursor\":3,\"mark\":\"m0-3\",\"base\":0}");
+    for (int i = 0; i < 4; i++) {
+        life_edit(&w.b, SET("x", "new"), "new");
+        page_push(&w.b, FAULT_NONE);
+    }
+    page_pull(&w.a); // in one record, from 1 to 5
+    T_EQ(w.a.reloads, 1);
+    T_TRUE(strstr(page_view(&w.a), "i-lost") != NULL); // and is offered
+    for (int i = 0; i < 3; i++) {
+        page_pull(&w.a);
+        page_push(&w.a, FAULT_NONE);
+    }
+    T_TRUE(page_equals_server(&w.a));
+    page_stop(&w.a);
+    life_restart();
+    T_TRUE(page_equals_server(&w.a));
+    T_TRUE(strstr(page_view(&w.a), "i-lost") != NULL);
     life_expect_kept();
     page_stop(&w.a);
     life_end();
@@ -374,6 +411,7 @@ int main(void) {
         cmocka_unit_test(test_a_place_is_missing_once),
         cmocka_unit_test(test_tails_of_two_tabs),
         cmocka_unit_test(test_two_tabs_in_two_histories),
+        cmocka_unit_test(test_a_rollback_behind_a_tab),
         cmocka_unit_test(test_a_newer_generation_is_loaded),
         cmocka_unit_test(test_tails_are_folded),
     };

@@ -26,7 +26,7 @@ static tm_committed commit(tm_check_storage *storage, const char *transaction,
 
 #define STATE(generation, cursor)                                                  \
     "[\"put\",\"state\",\"{\\\"generation\\\":" generation                         \
-    ",\\\"cursor\\\":" cursor "}\"]"
+    ",\\\"cursor\\\":" cursor ",\\\"mark\\\":\\\"m\\\"}\"]"
 
 static void test_guard(void **state) {
     static const struct {
@@ -34,11 +34,13 @@ static void test_guard(void **state) {
         tm_committed want;
         bool guarded; // was done
     } rows[] = {
-        {"the same pair", "[1,5]", TM_COMMIT_REFUSED, false},
-        {"an older cursor", "[1,4]", TM_COMMIT_REFUSED, false},
-        {"an older generation", "[0,9]", TM_COMMIT_SUPERSEDED, false},
-        {"a newer cursor", "[1,6]", TM_COMMITTED, true},
-        {"a newer generation", "[2,0]", TM_COMMITTED, true},
+        {"the same pair", "[1,5,\"m\"]", TM_COMMIT_REFUSED, false},
+        {"an older cursor", "[1,4,\"m\"]", TM_COMMIT_REFUSED, false},
+        {"an older generation", "[0,9,\"m\"]", TM_COMMIT_SUPERSEDED, false},
+        {"a newer cursor", "[1,6,\"m\"]", TM_COMMITTED, true},
+        {"a newer cursor, of another history", "[1,6,\"n\"]", TM_COMMIT_REFUSED,
+         false},
+        {"a newer generation", "[2,0,\"n\"]", TM_COMMITTED, true},
         {"no guard", "null", TM_COMMITTED, false},
     };
     (void)state;
@@ -48,8 +50,8 @@ static void test_guard(void **state) {
         uint64_t cursor = 99;
         t_row = rows[i].name;
         T_EQ(commit(&storage,
-                    "{\"guard\":[1,5],\"guarded\":[" STATE("1",
-                                                           "5") "],\"always\":[]}",
+                    "{\"guard\":[1,5,\"m\"],\"guarded\":[" STATE(
+                        "1", "5") "],\"always\":[]}",
                     &cursor),
              TM_COMMITTED);
         T_EQ(cursor, 5);

@@ -51,7 +51,7 @@ static void test_kill_takes_back_the_last_seconds_of_local(void **state) {
 
 // ---- transactions ---------------------------------------------------------------------
 
-#define STATE(g, c) "{\"generation\":" #g ",\"cursor\":" #c "}"
+#define STATE(g, c) "{\"generation\":" #g ",\"cursor\":" #c ",\"mark\":\"m\"}"
 #define WRITES                                                                     \
     "\"guarded\":[[\"put\",\"state\",\"{\\\"generation\\\":2,\\\"cursor\\\":9}\"]" \
     ","                                                                            \
@@ -67,24 +67,27 @@ static void test_transactions(void **state) {
         uint64_t cursor;
         bool guarded, always; // what was done
     } rows[] = {
-        {"nothing stored", NULL, "{\"guard\":[2,9]," WRITES, false, TM_COMMITTED, 9,
-         true, true},
-        {"above in its generation", STATE(2, 8), "{\"guard\":[2,9]," WRITES, false,
+        {"nothing stored", NULL, "{\"guard\":[2,9,\"m\"]," WRITES, false,
          TM_COMMITTED, 9, true, true},
-        {"above by its generation", STATE(1, 50), "{\"guard\":[2,9]," WRITES, false,
-         TM_COMMITTED, 9, true, true},
-        {"the same pair", STATE(2, 9), "{\"guard\":[2,9]," WRITES, false,
+        {"above in its generation", STATE(2, 8), "{\"guard\":[2,9,\"m\"]," WRITES,
+         false, TM_COMMITTED, 9, true, true},
+        {"above, and of another history", STATE(2, 8),
+         "{\"guard\":[2,9,\"n\"]," WRITES, false, TM_COMMIT_REFUSED, 8, false,
+         true},
+        {"above by its generation", STATE(1, 50), "{\"guard\":[2,9,\"m\"]," WRITES,
+         false, TM_COMMITTED, 9, true, true},
+        {"the same pair", STATE(2, 9), "{\"guard\":[2,9,\"m\"]," WRITES, false,
          TM_COMMIT_REFUSED, 9, false, true},
-        {"below", STATE(2, 10), "{\"guard\":[2,9]," WRITES, false,
+        {"below", STATE(2, 10), "{\"guard\":[2,9,\"m\"]," WRITES, false,
          TM_COMMIT_REFUSED, 10, false, true},
-        {"a newer generation", STATE(3, 1), "{\"guard\":[2,9]," WRITES, false,
+        {"a newer generation", STATE(3, 1), "{\"guard\":[2,9,\"m\"]," WRITES, false,
          TM_COMMIT_SUPERSEDED, 1, false, true},
         {"no guard", STATE(3, 1), "{\"guard\":null," WRITES, false, TM_COMMITTED, 1,
          false, true},
-        {"full", STATE(2, 8), "{\"guard\":[2,9]," WRITES, true, TM_COMMIT_FAILED, 8,
-         false, false},
+        {"full", STATE(2, 8), "{\"guard\":[2,9,\"m\"]," WRITES, true,
+         TM_COMMIT_FAILED, 8, false, false},
         {"half of it makes no sense", STATE(2, 8),
-         "{\"guard\":[2,9],\"guarded\":[],\"always\":[[\"put\",\"op/"
+         "{\"guard\":[2,9,\"m\"],\"guarded\":[],\"always\":[[\"put\",\"op/"
          "x\",\"X\"],[\"put\"]]}",
          false, TM_COMMIT_FAILED, 8, false, false},
     };

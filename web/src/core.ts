@@ -60,8 +60,8 @@ export type Write =
 /** What one disk transaction does; {@link decide} has the rule of the guard. */
 export type Transaction = {
   /** Compared with the stored record `state`; null: nothing is guarded. */
-  readonly guard: readonly [generation: number, cursor: number] | null;
-  /** Done only if the guard exceeds what is stored. */
+  readonly guard: readonly [generation: number, cursor: number, mark: string] | null;
+  /** Done only if the guard exceeds what is stored, and continues it. */
   readonly guarded: readonly Write[];
   readonly always: readonly Write[];
 };

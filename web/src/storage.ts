@@ -55,8 +55,9 @@ export function decide(
   { guard, guarded, always }: Transaction,
   state: string | undefined,
 ): Committed & { readonly writes: readonly Write[] } {
-  const [generation, cursor] = pair(state);
-  const newer = guard && (guard[0] > generation || (guard[0] === generation && guard[1] > cursor));
+  const [generation, cursor, mark] = stored(state);
+  const continues = guard?.[0] === generation && guard[1] > cursor && guard[2] === mark;
+  const newer = guard && (guard[0] > generation || continues);
   return {
     outcome: !guard || newer ? "committed" : generation > guard[0] ? "superseded" : "refused",
     cursor: newer ? guard[1] : Math.max(cursor, 0),
@@ -64,11 +65,11 @@ export function decide(
   };
 }
 
-/** The stored (generation, cursor); any pair exceeds an absent or unreadable one. */
-function pair(state = ""): [generation: number, cursor: number] {
+/** The stored (generation, cursor) and its mark; any pair exceeds an absent or unreadable one. */
+function stored(state = ""): [generation: number, cursor: number, mark?: string] {
   try {
-    const { generation, cursor } = JSON.parse(state) as Record<string, never>;
-    if (generation! >= 0 && cursor! >= 0) return [generation!, cursor!];
+    const { generation, cursor, mark } = JSON.parse(state) as Record<string, never>;
+    if (generation! >= 0 && cursor! >= 0) return [generation!, cursor!, mark!];
   } catch {
     // as absent
   }

@@ -10,17 +10,18 @@ const state = (generation: number, cursor: number): string =>
   JSON.stringify({ generation, cursor, mark: "m" });
 
 test.each([
-  ["nothing stored", [0, 0], undefined, "committed", 0, both],
-  ["a later cursor", [1, 6], state(1, 5), "committed", 6, both],
-  ["a later generation, an earlier cursor", [2, 1], state(1, 5), "committed", 1, both],
-  ["the same pair", [1, 5], state(1, 5), "refused", 5, writes.always],
-  ["an earlier cursor", [1, 4], state(1, 5), "refused", 5, writes.always],
-  ["an earlier generation", [1, 9], state(2, 5), "superseded", 5, writes.always],
+  ["nothing stored", [0, 0, "m"], undefined, "committed", 0, both],
+  ["a later cursor", [1, 6, "m"], state(1, 5), "committed", 6, both],
+  ["a later cursor of another history", [1, 6, "n"], state(1, 5), "refused", 5, writes.always],
+  ["a later generation, an earlier cursor", [2, 1, "m"], state(1, 5), "committed", 1, both],
+  ["the same pair", [1, 5, "m"], state(1, 5), "refused", 5, writes.always],
+  ["an earlier cursor", [1, 4, "m"], state(1, 5), "refused", 5, writes.always],
+  ["an earlier generation", [1, 9, "m"], state(2, 5), "superseded", 5, writes.always],
   ["no guard", null, state(2, 5), "committed", 5, writes.always],
   ["no guard, nothing stored", null, undefined, "committed", 0, writes.always],
-  ["an unreadable state", [0, 0], "{", "committed", 0, both],
-  ["a state of other things", [0, 3], '{"generation":"x","cursor":9}', "committed", 3, both],
-  ["a state that is no object", [0, 3], "null", "committed", 3, both],
+  ["an unreadable state", [0, 0, "m"], "{", "committed", 0, both],
+  ["a state of other things", [0, 3, "m"], '{"generation":"x","cursor":9}', "committed", 3, both],
+  ["a state that is no object", [0, 3, "m"], "null", "committed", 3, both],
 ] as const)("guard: %s", (_name, guard, stored, outcome, cursor, done) => {
   expect(decide({ guard, ...writes }, stored)).toEqual({ outcome, cursor, writes: done });
 });
