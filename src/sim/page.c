@@ -193,8 +193,9 @@ static void memory_note_writer(tm_world *world, tm_sim_page *page, tm_span write
 
 static size_t free_writers(tm_world *world, const tm_sim_page *page,
                            tm_arena *arena, tm_span **writers) {
-    size_t count =
-               tm_storage_writers(tm_sim_page_storage(world, page), arena, writers),
+    bool there[2] = {page->local, page->disk};
+    size_t count = tm_storage_writers(tm_sim_page_storage(world, page), there,
+                                      arena, writers),
            kept = 0;
     for (size_t i = 0; i < count; i++) {
         if (!is_held(world, page, (*writers)[i]))

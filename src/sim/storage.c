@@ -331,13 +331,13 @@ static int span_cmp(const void *a, const void *b) {
     return tm_span_cmp(*(const tm_span *)a, *(const tm_span *)b);
 }
 
-size_t tm_storage_writers(const tm_storage *storage, tm_arena *arena,
-                          tm_span **writers) {
+size_t tm_storage_writers(const tm_storage *storage, const bool there[2],
+                          tm_arena *arena, tm_span **writers) {
     size_t most = storage->places[0].count + storage->places[1].count, found = 0;
     tm_span *list = tm_arena_get(arena, (most + 1) * sizeof *list);
     TM_ASSERT(list != NULL);
     for (int place = 0; place < 2; place++) {
-        for (size_t i = 0; i < storage->places[place].count; i++) {
+        for (size_t i = 0; there[place] && i < storage->places[place].count; i++) {
             const tm_storage_record *record = &storage->places[place].items[i];
             tm_span owner = tm_storage_owner(record->key, record->value, arena);
             if (owner.len == 0) continue;

@@ -69,8 +69,9 @@ tm_committed tm_storage_commit(tm_storage *storage, tm_span transaction,
 tm_span tm_storage_owner(tm_span key, tm_span value, tm_arena *arena);
 
 // tm_storage_writers - the browserIds that own a record, by bytes, in `arena`, once each.
-size_t tm_storage_writers(const tm_storage *storage, tm_arena *arena,
-                          tm_span **writers);
+//   there   whether each of the two places can be read
+size_t tm_storage_writers(const tm_storage *storage, const bool there[2],
+                          tm_arena *arena, tm_span **writers);
 
 bool tm_storage_prefix(tm_span key, const char *prefix, tm_span *rest);
 

@@ -127,7 +127,8 @@ static void test_writers_own_records(void **state) {
     put(&s, TM_PLACE_DISK, "state", "{}");
     put(&s, TM_PLACE_LOCAL, "op/2", "{\"writer\":\"b-"); // torn: nobody's
     tm_storage_copy(&copy, &s);
-    T_EQ(tm_storage_writers(&copy, &arena, &writers), 3);
+    T_EQ(tm_storage_writers(&copy, (const bool[2]){true, true}, &arena, &writers),
+         3);
     T_TEXT(writers[0], "b-a");
     T_TEXT(writers[1], "b-b");
     T_TEXT(writers[2], "b-c");
