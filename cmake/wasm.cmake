@@ -9,8 +9,9 @@
 # Small: a tm_span goes in two values instead of through memory (experimental-mv, all of it
 # being our own code; a function that gives two integers of which one is never used makes
 # clang-14 fail, so there is none), addresses and indices are as short as they can be
-# (--compress-relocations), loops keep their counters, nothing is computed earlier than it
-# is asked for, and a function is inlined only where that is not more. All files are one
+# (--compress-relocations), loops keep their counters and their shape, nothing is computed
+# earlier than it is asked for, no test is made twice to save a jump, and a function is
+# inlined only where that is not more. All files are one
 # module before they become code, in which what is not exported can be left out, or changed
 # with whoever calls it. wasm-opt writes the control flow anew. docs/decisions has what
 # each of these is worth.
@@ -38,7 +39,10 @@ set(wasm_flags
     -Oz -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals
     -mmultivalue -Xclang -target-abi -Xclang experimental-mv
     -mllvm -disable-lsr -mllvm -enable-pre=false
-    -mllvm -disable-machine-licm -mllvm -inline-threshold=0)
+    -mllvm -disable-machine-licm -mllvm -inline-threshold=0
+    -fno-unroll-loops -mllvm -rotation-max-header-size=0
+    -mllvm -disable-lftr -mllvm -replexitval=never
+    -mllvm -jump-threading-threshold=0 -fno-strict-aliasing)
 
 # Most of what applying an operation takes is in these two: for 400 bytes they are made for
 # speed (bench/wasm).

@@ -173,47 +173,46 @@ typedef struct tm_note {
 
 #define TM_BATCH_NEST_MAX 16u
 
+// What is used everywhere stands in front: in core.wasm an offset below 128 is one byte.
 struct tm_engine {
     const tm_alloc *alloc;
     tm_arena arena;          // of one call
+    tm_now now;              // of the call we are in
     tm_buf sent, told, read; // lent by take; by event; by item, order, status, dead
-    tm_span user, list;
-    uint64_t random[4];
-    tm_seed seed;
     bool manual, started;
-    tm_now now;       // of the call we are in
-    tm_buf complaint; // about the last edit
-
+    bool status_changed, notes_lost;
+    tm_list *confirmed, *lacking, *ghosts;
+    uint64_t cursor, head, generation;
     tm_queue queue;
+    tm_disk disk;
+    tm_sync sync;
+    tm_view view;
+    tm_guard guard;
+    tm_seed seed;
     tm_writer *editor;        // whose line new edits join
     tm_writer *offer_writer;  // who numbers offers
     tm_writer *lacking_owner; // under whose name `lacking` is stored
     tm_entry *batch;          // being made
     tm_entry *last_entry;     // made last, for `written`
     tm_written written;
-    uint32_t nest;
-    uint8_t nest_count[TM_BATCH_NEST_MAX]; // operations at each begin
-    uint8_t batch_count;
-
-    tm_list *confirmed, *lacking, *ghosts;
-    tm_table struck; // registers of `lacking` that were offered and lost
-    tm_arena struck_keys;
-    uint64_t generation, cursor, head;
     tm_span mark; // in mark_bytes
-    uint8_t mark_bytes[TM_MARK_MAX];
     uint64_t seen_time; // greatest confirmed time ever seen
     uint64_t offset_ms; // server minus wall, mod 2^64
     bool offset_known;
 
-    tm_guard guard;
-    tm_view view;
-    tm_disk disk;
     tm_loading loading;
-    tm_sync sync;
     tm_recent *recent, **recent_end;
     tm_note *note, **note_end, *note_told;
+    tm_buf complaint; // about the last edit
+    tm_span user, list;
+    uint64_t random[4];
+    tm_table struck; // registers of `lacking` that were offered and lost
+    tm_arena struck_keys;
+    uint32_t nest;
+    uint8_t nest_count[TM_BATCH_NEST_MAX]; // operations at each begin
+    uint8_t batch_count;
+    uint8_t mark_bytes[TM_MARK_MAX];
     uint8_t shown_id[TM_NAME_MAX];
-    bool status_changed, notes_lost;
 };
 
 #define TM_NEVER UINT64_MAX

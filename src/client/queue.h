@@ -52,19 +52,19 @@ typedef struct tm_target {
 } tm_target;
 
 struct tm_own {
-    tm_op op; // op.at = its stamp as it stands now; op.seq = 0 until it is accepted
     tm_fate fate;
-    bool waits; // the server has it, and a pull will bring it: it is not sent
-    uint64_t seq_said; // of one that waits
-    tm_entry *entry;   // NULL: an offer made from `lacking`
+    bool waits;      // the server has it, and a pull will bring it: it is not sent
+    tm_entry *entry; // NULL: an offer made from `lacking`
     tm_writer *writer; // who numbers it; NULL: an offer that was not sent yet
     tm_own *sibling;   // the next of its entry
     tm_target *target; // NULL in an offer made from `lacking`
     struct {
         tm_own *next, *prev;
     } link[TM_LINES];
-    uint64_t made_ms; // mono
     size_t size;
+    uint64_t seq_said; // of one that waits
+    uint64_t made_ms;  // mono
+    tm_op op; // op.at = its stamp as it stands now; op.seq = 0 until it is accepted
 };
 
 // What storage knows of an entry, a writer, a dead letter.

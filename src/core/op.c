@@ -288,7 +288,6 @@ static tm_status object_read(tm_json *in, tm_op *op, op_draft *draft) {
     uint32_t outside = in->depth, deepest = in->deepest;
     // All but `fields`, which field_count bounds, and which are most of it.
     memset(op, 0, offsetof(tm_op, fields));
-    memset(&op->field_count, 0, sizeof *op - offsetof(tm_op, field_count));
     tm_status status = tm_json_open(in, TM_JSON_OBJECT);
     if (status != TM_OK) return status;
     size_t first = in->start;

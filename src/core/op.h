@@ -66,21 +66,21 @@ typedef struct tm_cut {
 } tm_cut;
 
 typedef struct tm_op {
-    tm_span raw; // the whole object; empty in an operation that was not read
+    tm_stamp at;
+    uint64_t seq; // 0 = none
     tm_span id;
-    tm_span type_name;
+    tm_span raw; // the whole object; empty in an operation that was not read
     tm_op_type type;
     tm_fault fault;
     tm_span instance_id; // empty in a SORT_CHANGE
     tm_span image_id;    // empty but in an ADD
     tm_span sort;        // "asc" or "desc" in a SORT_CHANGE, else empty
-    tm_field fields[TM_FIELDS_MAX];
-    uint32_t field_count;
-    tm_stamp at;
-    uint64_t seq; // 0 = none
+    tm_span type_name;
     struct {
         tm_cut timestamp, logical, browser_id, version, seq;
     } cut;
+    uint32_t field_count;
+    tm_field fields[TM_FIELDS_MAX]; // last: most of it, and rarely looked at
 } tm_op;
 
 // The bounds of SEMANTICS 2, for whoever reads such words elsewhere.
