@@ -2,6 +2,14 @@
 add_executable(tidemark ${TM_SRC}/cmd/main.c)
 target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
 
+# The bootstrap of a function on AWS Lambda. What it does not call is not needed there:
+# packaging/lambda/pack.sh puts the libraries that are beside it.
+add_executable(tidemark-lambda ${TM_SRC}/lambda/main.c)
+# RPATH, not RUNPATH: Lambda's LD_LIBRARY_PATH names the machine's own directories first.
+target_link_options(tidemark-lambda PRIVATE -Wl,--as-needed -Wl,--disable-new-dtags)
+set_target_properties(tidemark-lambda PROPERTIES BUILD_RPATH "$ORIGIN/lib")
+target_link_libraries(tidemark-lambda PRIVATE tm_lambda tm_cmd)
+
 # make bench: each bench/X.c is a program bench_X; what they share is bench/kit. Only as it
 # ships: a sanitizer's speed is nobody's.
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")

@@ -6,10 +6,10 @@ function(tm_room name)
     cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS ${TM_SRC}/${name}/*.c)
     # The door to JavaScript and its memory functions belong to core.wasm alone, and
-    # main.c to the program: the tests bring their own main.
+    # main.c to the programs: the tests bring their own main.
     list(REMOVE_ITEM sources
          ${TM_SRC}/client/wasm.c ${TM_SRC}/client/rt.c
-         ${TM_SRC}/cmd/main.c)
+         ${TM_SRC}/cmd/main.c ${TM_SRC}/lambda/main.c)
     set(kind PUBLIC)
     if(sources)
         add_library(tm_${name} STATIC ${sources})

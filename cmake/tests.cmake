@@ -76,6 +76,7 @@ if(NOT TM_WASI)
     tm_tests(store)
     tm_tests(service tm_store)
     tm_tests(net tm_store tm_client tm_assets)
+    tm_tests(lambda)
     set(simulated)
     if(TARGET tests_store) # the suite for every store runs on the simulated disk too
         set(simulated tests_store)
