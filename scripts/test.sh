@@ -56,6 +56,7 @@ run "golden, tiny" closing tiny
 run "C, wasm" ctest ctests tests-wasm
 run "C, asan" ctest ctests asan
 run "dynamodb" tap tests/dynamodb/run.sh
+run "lambda" tap tests/lambda/run.sh
 run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
 run "crash" tap scripts/crash.sh share

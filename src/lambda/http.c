@@ -319,6 +319,7 @@ void tm_lambda_http(tm_lambda *l) {
     tm_span body = {l->reply.frame->bytes, l->reply.frame->len};
     l->repeat =
         request.method == TM_POST && l->reply.status == 200 && repeats(body);
+    tm_tell_news(l);
     bool pull = request.method == TM_GET && waits && l->reply.status == 200;
     reply_put(l, pull ? unwaited(l, body) : body);
 }

@@ -90,7 +90,9 @@ void tm_lambda_socket(tm_lambda *l);
 // could not be reached.
 bool tm_tell_one(tm_lambda *l, tm_span connection, tm_span message);
 void tm_tell_cut(tm_lambda *l, tm_span connection);
-// tm_tell_news - what is new to all who listen to the list, but to the asker.
+// tm_tell_news - what is new to all who listen to the list, but to the asker. Before the asker
+// is answered: whoever got no answer asks again, and then all are told that they may have
+// missed something.
 void tm_tell_news(tm_lambda *l);
 
 #endif

@@ -230,7 +230,7 @@ static bool store_is_well(tm_lambda *l) {
 
 bool tm_lambda_finish(tm_lambda *lambda) {
     tm_lambda *l = lambda;
-    if (l->gateway != NULL && l->list.len > 0) tm_tell_news(l);
+    tm_tell_news(l); // of an append that came too late for its answer
     bool over = tm_lambda_drive(l, l->end_by_ms, tm_lambda_quiet);
     if (over) over = store_is_well(l);
     tm_frames_clear(l, &l->frames);

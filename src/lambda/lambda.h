@@ -69,8 +69,7 @@ TM_MUST_USE tm_status tm_lambda_event(tm_lambda *lambda, tm_span text,
                                       uint64_t deadline_ms, tm_span *answer,
                                       const char **why);
 
-// tm_lambda_finish - after the answer was given: tell the others, and end whatever is under
-// way. false: something is still, or the store has failed a few times in a row; the process
+// tm_lambda_finish - after the answer was given: end whatever is under way. false: something is still, or the store has failed a few times in a row; the process
 // should end, since a fresh one knows more (other keys, say).
 TM_MUST_USE bool tm_lambda_finish(tm_lambda *lambda);
 

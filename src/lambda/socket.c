@@ -176,6 +176,7 @@ static void save(tm_lambda *l, const tm_said *said) {
         // It holds acks of a log that this one is not.
         lost = lost || (said->has_acked && said->acked > head_of(l, frame));
     }
+    tm_tell_news(l);
     frames_tell(l);
     if (lost) (void)behind_tell(l, said->list);
 }

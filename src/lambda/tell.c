@@ -119,6 +119,7 @@ static void all_tell(tm_lambda *l, tm_listener *all, size_t count,
 }
 
 void tm_tell_news(tm_lambda *l) {
+    if (l->gateway == NULL || l->list.len == 0) return;
     if (l->news.count == 0 && !l->repeat) return;
     tm_listener *all;
     size_t count;
@@ -144,4 +145,6 @@ void tm_tell_news(tm_lambda *l) {
     if ((too_large || l->repeat) && behind.status == TM_OK)
         all_tell(l, all, count, tm_buf_span(&behind));
     tm_buf_deinit(&behind);
+    tm_frames_clear(l, &l->news);
+    l->repeat = false;
 }
