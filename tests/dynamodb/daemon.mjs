@@ -1,83 +1,10 @@
 // daemon.mjs PROGRAM - the daemon and `tidemark tables` on the DynamoDB that TM_DYNAMODB
-// names: without tables, with them, killed and started again, and with nobody there.
-// Prints TAP.
-import { spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
+// names: without tables, with them, killed and started again. Prints TAP.
+import { at, check, command, endpoint, serve as serveAt, until } from './kit.mjs';
 
-const [program] = process.argv.slice(2);
-const endpoint = process.env.TM_DYNAMODB;
-const env = {
-  PATH: process.env.PATH,
-  AWS_ACCESS_KEY_ID: 'tests',
-  AWS_SECRET_ACCESS_KEY: 'secret',
-  AWS_REGION: 'eu-central-1',
-};
-let failed = 0;
-const check = (name, good, seen) => {
-  if (!good) console.log(`# ${JSON.stringify(seen)}`);
-  console.log(`${good ? 'ok' : 'not ok'} - ${name}`);
-  failed += !good;
-};
-
-const tables = (...words) => {
-  const run = spawnSync(
-    program,
-    ['tables', ...words, '--dynamodb-endpoint', endpoint, '--dynamodb-prefix', 'daemon-'],
-    { env, encoding: 'utf8' },
-  );
-  return { code: run.status, out: run.stdout, err: run.stderr };
-};
-
-// The daemon, once it listens; `log` is what it has said so far.
-async function serve(at = endpoint) {
-  const child = spawn(
-    program,
-    ['serve', '--user', 'ann', '--listen', '127.0.0.1:0', '--store', 'dynamodb',
-      '--dynamodb-endpoint', at, '--dynamodb-prefix', 'daemon-'],
-    { env, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const daemon = { child, log: '', ended: new Promise((end) => child.on('exit', end)) };
-  daemon.url = await new Promise((found, lost) => {
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      daemon.log += text;
-      const url = daemon.log.match(/"event":"listening","url":"([^"]+)\/"/);
-      if (url) found(url[1]);
-    });
-    child.on('exit', () => lost(new Error(daemon.log)));
-  });
-  daemon.ready = async () => {
-    const answer = await fetch(`${daemon.url}/readyz`);
-    return { status: answer.status, text: await answer.text() };
-  };
-  daemon.save = async (n) => {
-    const operation = {
-      id: `op-${n}`, type: 'ADD', instanceId: `i-${n}`, imageId: 'img-7',
-      data: { photoNumber: '12' }, timestamp: 1790000000000 + n, browserId: 'b-1', version: n,
-    };
-    const answer = await fetch(`${daemon.url}/v1/lists/selected-images/operations`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ user: 'ann', operations: [operation] }),
-    });
-    return { status: answer.status, again: answer.headers.get('retry-after'), body: await answer.json() };
-  };
-  daemon.list = async () => (await fetch(`${daemon.url}/v1/lists/selected-images`)).json();
-  daemon.stop = async (signal) => {
-    child.kill(signal);
-    return daemon.ended;
-  };
-  return daemon;
-}
-
-// Asks until it is so, or half a minute is over: what is waited for happens elsewhere.
-async function until(ask, good) {
-  const end = Date.now() + 30000;
-  for (;;) {
-    const seen = await ask();
-    if (good(seen) || Date.now() > end) return seen;
-    await new Promise((next) => setImmediate(next));
-  }
-}
+const place = at(endpoint, 'daemon-');
+const tables = (...words) => command('tables', ...words, ...place);
+const serve = () => serveAt(endpoint, 'daemon-');
 
 let seen = tables('check');
 check('tables check names what is missing', seen.code === 1 && /daemon-operations: missing/.test(seen.out), seen);
@@ -130,14 +57,7 @@ check('whoever comes second re-reads and goes on', seen.status === 200 && seen.b
 check('both end well', (await daemon.stop('SIGTERM')) === 0 && (await other.stop('SIGTERM')) === 0);
 
 // What only reads, beside or without a daemon.
-const reads = (command, ...words) => {
-  const run = spawnSync(
-    program,
-    [command, '--store', 'dynamodb', '--dynamodb-endpoint', endpoint, '--dynamodb-prefix', 'daemon-', ...words],
-    { env, encoding: 'utf8' },
-  );
-  return { code: run.status, out: run.stdout, err: run.stderr };
-};
+const reads = (name, ...words) => command(name, '--store', 'dynamodb', ...place, ...words);
 const mine = ['--user', 'ann', '--list', 'selected-images'];
 seen = reads('log', '--json', ...mine, '--from', '2', '--limit', '2');
 check('log tells the story', seen.code === 0 && seen.out.trim().split('\n').map((line) => JSON.parse(line).operation.id).join() === 'op-2,op-3', seen);
@@ -153,17 +73,3 @@ seen = reads('log', '--user', 'ann', '--list', 'other');
 check('a list that is not there is said', seen.code === 1 && /holds no such list/.test(seen.err), seen);
 seen = reads('log', '--dynamodb-prefix', 'nowhere-');
 check('and so are tables', seen.code === 1 && /tidemark tables create/.test(seen.err), seen);
-
-const port = await new Promise((found) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const free = server.address().port;
-    server.close(() => found(free));
-  });
-});
-daemon = await serve(`http://127.0.0.1:${port}`);
-seen = await daemon.ready();
-check('with nobody there it starts, and is red', seen.status === 503 && /is the endpoint right, and up\?/.test(seen.text), seen);
-seen = await daemon.save(1);
-check('saves then get 503', seen.status === 503 && Number(seen.again) > 0, seen);
-check('and it ends well', (await daemon.stop('SIGTERM')) === 0);
-process.exitCode = failed ? 1 : 0;

@@ -33,6 +33,8 @@ beside() { # what runs beside one DynamoDB Local
   node bench/bill.mjs hour || echo "not ok - the hour of make bench-bill (exit $?)"
   node tests/dynamodb/daemon.mjs $programs/tidemark ||
     echo "not ok - the daemon on DynamoDB Local (exit $?)"
+  node tests/dynamodb/faults.mjs $programs/tidemark ||
+    echo "not ok - the daemon when DynamoDB fails (exit $?)"
 }
 export -f beside golden
 export programs
