@@ -27,6 +27,7 @@ help:
 	@echo 'make proof    every small history in every order (minutes; make test has a share)'
 	@echo 'make models   the Spin models, searched exhaustively, and their broken variants'
 	@echo 'make mutants  deliberate faults, one at a time: is each found?'
+	@echo 'make lambda   the function for AWS Lambda: build/lambda/tidemark-lambda.zip'
 	@echo 'make clean    removes build/, not the installed packages nor your data'
 
 build:
@@ -92,6 +93,11 @@ models:
 	@scripts/bootstrap.sh test
 	@scripts/models.sh whole
 
+lambda: build
+	@scripts/bootstrap.sh test
+	@scripts/build.sh release:tidemark-lambda
+	@packaging/lambda/pack.sh
+
 docs:
 	@scripts/bootstrap.sh test
 	@npm run --silent build -w docs/api
@@ -103,4 +109,4 @@ mutants: build
 clean:
 	rm -rf build
 
-.PHONY: help build run test simulate tiny bench bench-bill bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants clean docs
+.PHONY: help build run test simulate tiny bench bench-bill bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants lambda clean docs

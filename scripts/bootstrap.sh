@@ -51,6 +51,8 @@ spin             searches the models
 git              checks the files themselves
 openjdk-17-jre-headless  runs DynamoDB Local
 redis-server     the doorbell between servers
+zip              packs the function for AWS Lambda
+unzip            looks into it
 binutils         readelf: is the program hardened
 '
 for_lint='
