@@ -105,6 +105,9 @@ check('and with connections: send and close, of this API and stage alone', state
 check('and nothing else', Object.keys(statement).length === 4 && !JSON.stringify(properties('Tidemark').Policies).includes('"*"'), Object.keys(statement));
 
 const settings = [...source('lambda/main.c').matchAll(/"(TIDEMARK_[A-Z_]+)"/g)].map(([, name]) => name);
+const page = readFileSync('docs/man/tidemark-lambda.8', 'utf8');
+const help = run(join(home, 'bootstrap'), '--help');
+check('the man page and --help name every setting', settings.length >= 5 && settings.every((name) => page.includes(name) && help.includes(name)), settings);
 const variables = properties('Tidemark').Environment.Variables;
 check('every variable is one that the program reads', Object.keys(variables).every((name) => settings.includes(name)), Object.keys(variables));
 check('connections are those of the stage', variables.TIDEMARK_CONNECTIONS.Sub.endsWith(`/${properties('SocketStage').StageName}`) && variables.TIDEMARK_CONNECTIONS.Sub.includes('${Sockets}'));
