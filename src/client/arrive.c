@@ -320,10 +320,12 @@ tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
     return TM_OK;
 }
 
-static tm_status ack_take(tm_engine *e, const ack *one) {
+static tm_status ack_take(tm_engine *e, const ack *one, uint64_t proved) {
     tm_own *own = one->id.ptr != NULL ? tm_queue_find(&e->queue, one->id) : NULL;
     if (own == NULL || own->writer == NULL) return TM_OK;
     if (one->code.ptr != NULL) return tm_arrive_reject(e, own, one->code);
+    // What got C past this seq would have brought the operation, in the same history.
+    if (one->seq > proved && one->seq <= e->cursor) return TM_OK;
     tm_stamp at = own->op.at;
     at.time = one->time;
     // A duplicate was stored by somebody who had a copy of this queue, perhaps under another
@@ -341,11 +343,19 @@ static tm_status ack_take(tm_engine *e, const ack *one) {
     return TM_OK;
 }
 
-static tm_status acks_take(tm_engine *e, const answer *a) {
+// An answer speaks of the history that it was asked in, and up to where it was asked from
+// that is ours. Beyond, another answer may have brought another one meanwhile: the server
+// was restored while both were under way. A connection has one history; a snapshot proves.
+static tm_status acks_take(tm_engine *e, const answer *a,
+                           const tm_request_out *asked) {
     tm_status status = TM_OK;
+    uint64_t proved = TM_NEVER;
+    if (asked != NULL && e->sync.channel != TM_CHANNEL_PUSH && a->fresh == NULL) {
+        proved = asked->generation == e->generation ? asked->cursor : 0;
+    }
     for (const ack *one = a->acks; one != NULL && status == TM_OK;
          one = one->next) {
-        status = ack_take(e, one);
+        status = ack_take(e, one, proved);
     }
     return status;
 }
@@ -499,8 +509,7 @@ tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh, uint64_t version,
         tm_list_free(e->confirmed);
     }
     e->confirmed = fresh;
-    tm_table_deinit(&e->struck);
-    tm_arena_reset(&e->struck_keys);
+    tm_offer_anew(e);
     while (queue->accepted_count > 0 && queue->accepted[0]->op.seq <= settled) {
         tm_own *own = queue->accepted[0];
         tm_queue_unaccept(queue, own);
@@ -603,7 +612,7 @@ static void head_take(tm_engine *e, const answer *a) {
 static tm_status answer_take(tm_engine *e, answer *a, const tm_request_out *asked,
                              bool save) {
     clock_take(e, &a->doc, asked);
-    tm_status status = acks_take(e, a);
+    tm_status status = acks_take(e, a, asked);
     tm_status stop = TM_OK;
     if (status == TM_OK && save) stop = stop_take(e, a);
     if (status == TM_OK) {
@@ -638,6 +647,11 @@ tm_status tm_arrive_http(tm_engine *e, const tm_request_out *asked, bool save,
     // Without `since` nothing says that its history is ours, however well its numbers
     // fit: a restored server counts on from where it was set back to.
     if (save && e->manual) a.version = e->cursor;
+    bool moved = asked->cursor != e->cursor || asked->generation != e->generation;
+    if (moved && a.fresh == NULL && a.version > e->cursor) {
+        a.version = e->cursor; // it continues another cursor: ask from where we are
+        e->sync.pull = true;
+    }
     if (status == TM_OK) status = answer_take(e, &a, asked, save);
     tm_list_free(a.fresh);
     return status;

@@ -269,7 +269,7 @@ static const char *phase(const tm_engine *e) {
         return "offline";
     }
     bool live = sync->head_seen && e->cursor >= e->head && e->queue.pending == 0 &&
-                e->queue.offers.count == 0;
+                e->queue.offers.count == 0 && (e->lacking == NULL || e->offered);
     return live ? "live" : "syncing";
 }
 

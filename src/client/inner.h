@@ -120,7 +120,8 @@ typedef struct tm_loading {
 typedef struct tm_request_out {
     uint64_t ref; // 0 = none is out
     uint64_t sent_ms;
-    uint64_t acked; // what it said
+    uint64_t acked;              // what it said
+    uint64_t generation, cursor; // where it asked from
 } tm_request_out;
 
 typedef struct tm_sync {
@@ -181,6 +182,7 @@ struct tm_engine {
     tm_buf sent, told, read; // lent by take; by event; by item, order, status, dead
     bool manual, started;
     bool status_changed, notes_lost;
+    bool offered; // all that `lacking` has was decided: it is not shown any more
     tm_list *confirmed, *lacking, *ghosts;
     uint64_t cursor, head, generation;
     tm_queue queue;
@@ -195,7 +197,7 @@ struct tm_engine {
     tm_entry *batch;          // being made
     tm_entry *last_entry;     // made last, for `written`
     tm_written written;
-    tm_span mark; // in mark_bytes
+    tm_span mark;       // in mark_bytes
     uint64_t seen_time; // greatest confirmed time ever seen
     uint64_t offset_ms; // server minus wall, mod 2^64
     bool offset_known;
@@ -271,5 +273,6 @@ tm_status tm_offer_make(tm_engine *e); // fill the line of offers from `lacking`
 tm_status tm_offer_number(tm_engine *e);
 void tm_offer_clear(tm_engine *e); // those made from `lacking`
 void tm_offer_strike(tm_engine *e, const tm_own *own);
+void tm_offer_anew(tm_engine *e); // `lacking` has more, or C is another
 
 #endif

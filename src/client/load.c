@@ -507,6 +507,8 @@ static tm_status lackings_take(tm_engine *e) {
         tm_list *list = one->list;
         one->list = NULL;
         if (status == TM_OK) status = lacking_join(e, list);
+        tm_offer_anew(e);
+        if (!e->manual) e->sync.pull = true; // to know whether the server lacks it
     }
     return status;
 }

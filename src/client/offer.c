@@ -85,6 +85,12 @@ static void strike(tm_engine *e, tm_span id, tm_span name) {
     (void)status;
 }
 
+void tm_offer_anew(tm_engine *e) {
+    tm_table_deinit(&e->struck);
+    tm_arena_reset(&e->struck_keys);
+    e->offered = false;
+}
+
 // The server has it now, whether it won there or not: it is never offered twice.
 void tm_offer_strike(tm_engine *e, const tm_own *own) {
     if (own->op.type == TM_OP_ADD || own->op.type == TM_OP_SORT) {
@@ -302,15 +308,16 @@ tm_status tm_offer_make(tm_engine *e) {
         if (status != TM_OK) return status;
     }
     if (all.count > 0 || all.covered) return TM_OK;
-    // Nothing is left. What was offered must be behind the cursor before the copy goes:
-    // a server that is restored once more would lack it again.
+    // Nothing is left, and where the server decided against it, C is right. What was
+    // offered must be behind the stored cursor before the copy goes: a server that is
+    // restored once more would lack it again.
+    if (!e->offered) e->offered = e->view.all_touched = true;
     for (size_t i = 0; i < e->queue.accepted_count; i++) {
         if (e->queue.accepted[i]->entry == NULL) return TM_OK;
     }
     tm_list_free(e->lacking);
     e->lacking = NULL;
     e->disk.lacking_due = e->disk.changed = true;
-    e->view.all_touched = true;
     return TM_OK;
 }
 

@@ -219,7 +219,8 @@ static tm_send sent(tm_engine *e, tm_send_kind kind, tm_request_out *out,
     uint64_t ref = 0;
     if (out != NULL) {
         ref = ++e->sync.last_ref;
-        *out = (tm_request_out){ref, e->now.mono_ms, acked_max(e)};
+        *out = (tm_request_out){ref, e->now.mono_ms, acked_max(e), e->generation,
+                                e->cursor};
         if (e->sync.channel == TM_CHANNEL_PUSH) e->sync.pull_out.acked = out->acked;
     }
     return (tm_send){kind, ref, tm_buf_span(&e->sent), timeout_ms};
@@ -368,7 +369,7 @@ void tm_engine_answer(tm_engine *e, tm_now now, uint64_t ref, uint32_t http,
     if (http == 200) {
         status = tm_arrive_http(e, &asked, save, body);
         if (status == TM_OK && !save && e->cursor < e->head &&
-            e->cursor == before) {
+            e->cursor == before && asked.cursor == before) {
             status = TM_E_AGAIN; // it says there is more, and gives nothing
         }
         if (status == TM_OK) {

@@ -68,8 +68,13 @@ static void own_put(picture *p, const tm_own *own) {
     }
 }
 
+// What of `lacking` is shown.
+static const tm_list *lacking(const tm_engine *e) {
+    return e->offered ? NULL : e->lacking;
+}
+
 bool tm_view_dead(const tm_engine *e, tm_span id) {
-    const tm_item *c = found(e->confirmed, id), *l = found(e->lacking, id);
+    const tm_item *c = found(e->confirmed, id), *l = found(lacking(e), id);
     return (c != NULL && c->dead) || (l != NULL && l->dead);
 }
 
@@ -89,7 +94,7 @@ static tm_status picture_make(tm_engine *e, tm_span id, picture *p) {
     const tm_target *target = tm_queue_target(&e->queue, id, false);
     *p = (picture){0};
     if (id.len == 0 || hidden(e, id, target)) return TM_OK;
-    const tm_item *items[3] = {found(e->confirmed, id), found(e->lacking, id),
+    const tm_item *items[3] = {found(e->confirmed, id), found(lacking(e), id),
                                NULL};
     if (tm_view_dead(e, id)) items[2] = found(e->ghosts, id);
     size_t max = 0;
@@ -141,7 +146,7 @@ tm_status tm_view_item(tm_engine *e, tm_span id, tm_buf *out, tm_stamp *at) {
 
 tm_reg tm_view_reg(const tm_engine *e, tm_span id, tm_span name) {
     tm_reg reg = {0};
-    const tm_list *lists[2] = {e->confirmed, e->lacking};
+    const tm_list *lists[2] = {e->confirmed, lacking(e)};
     for (int i = 0; i < 2; i++) {
         const tm_item *item = found(lists[i], id);
         const tm_reg *one = NULL;
@@ -212,7 +217,7 @@ void tm_view_touch(tm_engine *e, tm_span id) {
 
 static void touch_all(tm_engine *e) {
     tm_view *view = &e->view;
-    const tm_list *lists[2] = {e->confirmed, e->lacking};
+    const tm_list *lists[2] = {e->confirmed, lacking(e)};
     view->all_touched = false; // a touch that finds no memory sets it again
     for (int i = 0; i < 2; i++) {
         size_t count = lists[i] != NULL ? tm_list_count(lists[i]) : 0;

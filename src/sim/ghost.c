@@ -36,9 +36,54 @@ static bool accounted(const tm_sim_ghost *ghost) {
            ghost->copies > 0 || ghost->letters > 0;
 }
 
+// The C that disk has took the place of another, and `lacking` stands for what was in it.
+static bool lacking_there(const tm_storage *storage) {
+    const tm_storage_place *disk = &storage->places[TM_PLACE_DISK];
+    tm_span rest;
+    for (size_t i = 0; i < disk->count; i++) {
+        if (tm_storage_prefix(disk->items[i].key, "lacking/", &rest)) return true;
+    }
+    return false;
+}
+
+// DESIGN 1: what was accepted leaves the queue when the stored C has it, and not before;
+// until then a server that is rolled back gets it from here. `storage` is where its last
+// record went, by its author's own transaction.
+static void leave_judge(tm_world *world, const tm_sim_ghost *ghost,
+                        const tm_storage *storage) {
+    const tm_sim_account *account = &world->accounts[ghost->account];
+    if (!ghost->owed || ghost->rejected || ghost->excused || ghost->copies > 0 ||
+        ghost->letters > 0 || account->rolled_back || world->storing == NULL ||
+        ghost->author != world->storing ||
+        ghost->author_life != world->storing->life) {
+        return;
+    }
+    tm_span id = {ghost->id, ghost->id_len};
+    uint64_t seq = tm_sim_history_find(account->history, id);
+    uint64_t cursor = tm_storage_cursor(storage);
+    if (seq <= cursor || lacking_there(storage)) return;
+    world->left = ghost;
+}
+
+void tm_sim_ghost_left(tm_world *world, const tm_storage *storage) {
+    const tm_sim_ghost *ghost = world->left;
+    world->left = NULL;
+    if (ghost == NULL) return;
+    tm_span id = {ghost->id, ghost->id_len};
+    tm_sim_broken(world, TM_SIM_I5,
+                  "%.*s left the queue as seq %llu, and the C that is stored ends "
+                  "at %llu",
+                  (int)id.len, (const char *)id.ptr,
+                  (unsigned long long)tm_sim_history_find(
+                      world->accounts[ghost->account].history, id),
+                  (unsigned long long)tm_storage_cursor(storage));
+}
+
 // Nothing in storage has it any more. The engine must not have brought that about.
-static void judge(tm_world *world, tm_sim_ghost *ghost, bool damage) {
+static void judge(tm_world *world, tm_sim_ghost *ghost, const tm_storage *storage,
+                  bool damage) {
     tm_sim_looked(world, TM_SIM_I5);
+    if (storage != NULL) leave_judge(world, ghost, storage);
     if (accounted(ghost)) return;
     if (world->accounts[ghost->account].rolled_back) {
         ghost->excused =
@@ -85,7 +130,8 @@ static void record_read(tm_world *world, uint32_t account, tm_span key,
 }
 
 void tm_sim_ghost_record(tm_world *world, uint32_t account, tm_span key,
-                         tm_span before, tm_span after, bool damage) {
+                         tm_span before, tm_span after, const tm_storage *storage,
+                         bool damage) {
     tm_span rest;
     ids was, is;
     bool letter = tm_storage_prefix(key, "dead/", &rest);
@@ -101,7 +147,7 @@ void tm_sim_ghost_record(tm_world *world, uint32_t account, tm_span key,
     for (size_t i = 0; i < was.count; i++) {
         tm_sim_ghost *ghost = was.at[i];
         *(letter ? &ghost->letters : &ghost->copies) -= 1;
-        judge(world, ghost, damage);
+        judge(world, ghost, storage, damage);
     }
 }
 

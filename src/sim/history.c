@@ -26,6 +26,7 @@ struct tm_sim_history {
     tm_table ids; // id -> entry number + 1
     tm_list *list;
     bool lenient;
+    uint64_t floor;
 };
 
 static const tm_seed fixed = {7, 9};
@@ -110,6 +111,23 @@ void tm_sim_history_lenient(tm_sim_history *history) {
     history->lenient = true;
 }
 
+void tm_sim_history_fold(tm_sim_history *history, uint64_t floor) {
+    if (floor > history->floor) history->floor = floor;
+}
+
+#define REMEMBERED 100u // decided versions of a writer: SEMANTICS 5
+
+static bool forgotten(tm_sim_history *history, uint64_t seq) {
+    if (seq > history->floor) return false;
+    const tm_sim_entry *entry = &history->entries[seq - 1];
+    const writer *w = writer_get(history, entry->browser);
+    uint64_t last = w->version;
+    for (size_t i = 0; i < w->rejected_count; i++) {
+        if (w->rejected[i] > last) last = w->rejected[i];
+    }
+    return last >= entry->version + REMEMBERED;
+}
+
 static void rejected_read(tm_sim_history *history, tm_span text, tm_arena *arena) {
     tm_json in;
     if (text.len == 0) return;
@@ -147,11 +165,12 @@ static int say(char why[256], int number, const char *what, const tm_op *op) {
 }
 
 static int op_judge(tm_sim_history *history, const tm_op *op, char why[256]) {
-    writer *w = writer_get(history, op->at.browser);
     if (op->seq != history->count + 1) return say(why, 2, "a hole in seq", op);
-    if (tm_sim_history_find(history, op->id) != 0) {
+    uint64_t seq = tm_sim_history_find(history, op->id);
+    if (seq != 0 && !forgotten(history, seq)) {
         return say(why, 3, "an id twice in the log", op);
     }
+    writer *w = writer_get(history, op->at.browser);
     if (op->at.version <= w->version) {
         return say(why, 4, "a version that was used before", op);
     }
@@ -262,6 +281,7 @@ static void entry_read(const tm_sim_entry *entry, tm_arena *arena, tm_op *op) {
 tm_sim_history *tm_sim_history_copy(const tm_sim_history *history) {
     tm_sim_history *copy = tm_sim_history_new();
     copy->lenient = history->lenient;
+    copy->floor = history->floor;
     tm_arena arena = {.alloc = &tm_sim_alloc};
     for (size_t i = 0; i < history->count; i++) {
         tm_op op;

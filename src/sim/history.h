@@ -45,6 +45,10 @@ void tm_sim_history_add(tm_sim_history *history, const tm_batch *batch, int *wro
 void tm_sim_history_reject(tm_sim_history *history, tm_span browser,
                            uint64_t version);
 
+// tm_sim_history_fold - the service may forget, by SEMANTICS 5, what is at or below this
+// seq: an id that is no more among its writer's last hundred can be accepted anew then.
+void tm_sim_history_fold(tm_sim_history *history, uint64_t floor);
+
 // tm_sim_history_lenient - versions may be missing: whose refusals nobody here sees.
 void tm_sim_history_lenient(tm_sim_history *history);
 

@@ -142,6 +142,7 @@ static void tell(tm_sim_keeper *keeper, tm_store_own *own, tm_status failed) {
         tm_store_save *asked = OF(tm_store_save, own);
         if (failed == TM_OK) {
             tm_store_save request = *asked;
+            keeper->saving(keeper->context, asked->key, asked->bytes);
             request.done = save_done;
             request.context = &e;
             tm_store_save_start(inner, &request);

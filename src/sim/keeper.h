@@ -33,6 +33,8 @@ typedef struct tm_sim_keeper {
     uint64_t requests;
     // Told at the moment at which a batch is durable.
     void (*appended)(void *context, tm_key key, const tm_batch *batch);
+    // A snapshot is about to be saved.
+    void (*saving)(void *context, tm_key key, tm_span snapshot);
     void (*fault)(void *context, tm_sim_fault fault);
     uint64_t (*now)(void *context);
     bool (*unsynced)(void *context); // a sync has failed in this life

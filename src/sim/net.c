@@ -32,6 +32,13 @@ static bool carries(const tm_world *world, uint32_t profile, bool up) {
     return p->cut == 0 ? false : (p->cut == 1) != up;
 }
 
+// When a connection carries it: nothing that was written to one vanishes while what comes
+// behind it arrives. It waits, or all of it is lost.
+static uint64_t carried_ms(const tm_world *world, uint32_t profile, bool up) {
+    return carries(world, profile, up) ? world->now_ms
+                                       : world->profiles[profile].cut_until_ms;
+}
+
 static tm_sim_message *message_make(tm_world *world, tm_sim_message_kind kind,
                                     const tm_sim_page *page, tm_span text) {
     tm_sim_message *message = malloc(sizeof *message + text.len + 1);
@@ -161,10 +168,11 @@ static void frame_send(tm_world *world, tm_sim_page *page, const tm_send *send) 
     }
     if (tm_sim_fate(world, &page->net, TM_SIM_HALF_OPEN, page))
         conn->up_dead = true;
-    if (conn->up_dead || !carries(world, page->profile, true)) return;
+    if (conn->up_dead) return;
     tm_sim_message *message = message_make(world, TM_SIM_UP, page, send->bytes);
     message->conn = conn->number;
-    uint64_t at = world->now_ms + tm_sim_net_latency(world, page);
+    uint64_t at = carried_ms(world, page->profile, true);
+    at += tm_sim_net_latency(world, page);
     if (at < conn->up_ms) at = conn->up_ms;
     conn->up_ms = at;
     message_at(world, at, message);
@@ -211,14 +219,14 @@ void tm_sim_net_push(tm_world *world, tm_sim_conn *conn, tm_span frame) {
     tm_sim_hash(world, 2500, frame);
     if (conn->down_dead || conn->cut || !page->alive || page->life != conn->life)
         return;
-    if (!carries(world, page->profile, false)) return;
     if (tm_sim_fate(world, &page->net, TM_SIM_RESET, page)) {
         tm_sim_net_reset(world, conn);
         return;
     }
     tm_sim_message *message = message_make(world, TM_SIM_DOWN_FRAME, page, frame);
     message->conn = conn->number;
-    uint64_t at = world->now_ms + tm_sim_net_latency(world, page);
+    uint64_t at = carried_ms(world, page->profile, false);
+    at += tm_sim_net_latency(world, page);
     if (conn->slow_until_ms > world->now_ms) { // it waits in the server's buffers
         if (at < conn->slow_until_ms) at = conn->slow_until_ms;
         conn->backlog += frame.len;

@@ -94,7 +94,11 @@ static void memory_note(tm_world *world, tm_sim_page *page, tm_span value) {
         tm_doc_array(&doc, TM_WORD_OPERATIONS, &in, &arena);
         while (tm_json_element(&in) && tm_op_read(&in, &op) == TM_OK) {
             tm_sim_ghost *ghost = tm_sim_ghost_make(world, op.id, page->account);
-            if (world->making) ghost->made = true;
+            if (world->making) {
+                ghost->made = true;
+                ghost->author = page;
+                ghost->author_life = page->life;
+            }
             ghost->memory |= UINT64_C(1) << (page - world->pages);
         }
     }
@@ -131,6 +135,26 @@ static void commit_begin(tm_world *world, tm_sim_page *page,
               page_event(world, page, TM_SIM_EVENT_COMMIT, event->ticket));
 }
 
+// SEMANTICS 6, fork: the queue under its new name and the new name's own record are
+// stored in one write.
+static void renamed_look(tm_world *world, const tm_sim_page *page) {
+    uint8_t key[7 + TM_SIM_ID_MAX] = "writer/";
+    size_t len = world->renamed_len;
+    tm_span record = {key, 7 + len};
+    world->renamed_len = 0;
+    if (len == 0 || world->profiles[page->profile].damaged[page->account]) return;
+    memcpy(key + 7, world->renamed, len);
+    tm_sim_looked(world, TM_SIM_I5);
+    if (tm_storage_get(tm_sim_page_storage(world, page), TM_PLACE_DISK, record) !=
+        NULL) {
+        return;
+    }
+    tm_sim_broken(world, TM_SIM_I5,
+                  "%s stored its queue under the name %.*s, and not that name",
+                  tm_sim_page_name(world, page), (int)len,
+                  (const char *)world->renamed);
+}
+
 // The transaction runs; the page hears of it at once, or dies before that.
 static void commit_run(tm_world *world, tm_sim_page *page) {
     tm_storage *storage = tm_sim_page_storage(world, page);
@@ -144,7 +168,12 @@ static void commit_run(tm_world *world, tm_sim_page *page) {
     tm_span transaction = {text, page->commit_len};
     tm_sim_hash(world, 12, transaction);
     page->commit = NULL;
+    world->storing = page;
     tm_committed outcome = tm_storage_commit(storage, transaction, &cursor);
+    world->storing = NULL;
+    // A page whose C is another's past takes that one up, and offers what was in its own.
+    if (outcome != TM_COMMITTED) world->left = NULL;
+    tm_sim_ghost_left(world, storage);
     static const char *const words[] = {"is on disk", "is on disk but its C",
                                         "is on disk but its older C", "failed"};
     tm_sim_tell(world, tm_sim_page_name(world, page), "transaction %s: %.*s",
@@ -152,6 +181,7 @@ static void commit_run(tm_world *world, tm_sim_page *page) {
                 (int)(page->commit_len > 400 ? 400 : page->commit_len),
                 (const char *)text);
     free(text);
+    renamed_look(world, page);
     if (dies_here(world, page)) return;
     tm_engine_committed(page->engine, tm_sim_page_now(world, page), page->ticket,
                         outcome, cursor);

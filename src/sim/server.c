@@ -84,6 +84,24 @@ static void batch_add(tm_world *world, uint32_t number, const tm_batch *batch) {
                 (const char *)world->accounts[number].key.list.ptr);
 }
 
+static void saving(void *context, tm_key key, tm_span snapshot) {
+    tm_world *world = context;
+    uint32_t number = account_of(world, key);
+    static const char word[] = "\"floor\":";
+    uint64_t floor = 0;
+    for (size_t i = 0; i + sizeof word < snapshot.len; i++) {
+        if (memcmp(snapshot.ptr + i, word, sizeof word - 1) != 0) continue;
+        for (i += sizeof word - 1;
+             i < snapshot.len && snapshot.ptr[i] >= '0' && snapshot.ptr[i] <= '9';
+             i++) {
+            floor = floor * 10 + (uint64_t)(snapshot.ptr[i] - '0');
+        }
+        break;
+    }
+    if (number != TM_SIM_ACCOUNTS)
+        tm_sim_history_fold(world->accounts[number].history, floor);
+}
+
 static void keeper_fault(void *context, tm_sim_fault fault) {
     tm_sim_strike(context, fault, NULL);
 }
@@ -219,6 +237,7 @@ void tm_sim_server_boot(tm_world *world) {
     server->keeper.inner = server->store;
     server->keeper.calm = world->calm;
     server->keeper.appended = appended;
+    server->keeper.saving = saving;
     server->keeper.fault = keeper_fault;
     server->keeper.now = keeper_now;
     server->keeper.unsynced = keeper_unsynced;

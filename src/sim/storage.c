@@ -177,6 +177,7 @@ void tm_storage_copy(tm_storage *to, const tm_storage *from) {
             place_put(to, (tm_place)place, record->key, record->value);
         }
     }
+    undo_drop(to, to->undo_count);
 }
 
 // ---- transactions -------------------------------------------------------------------
@@ -329,6 +330,12 @@ tm_span tm_storage_owner(tm_span key, tm_span value, tm_arena *arena) {
 
 static int span_cmp(const void *a, const void *b) {
     return tm_span_cmp(*(const tm_span *)a, *(const tm_span *)b);
+}
+
+uint64_t tm_storage_cursor(const tm_storage *storage) {
+    uint64_t pair[2];
+    bool same;
+    return pair_stored(storage, pair, null_span, &same) ? pair[1] : 0;
 }
 
 size_t tm_storage_writers(const tm_storage *storage, const bool there[2],

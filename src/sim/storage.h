@@ -42,6 +42,9 @@ typedef struct tm_storage {
 // Zero-initialised = empty.
 void tm_storage_deinit(tm_storage *storage);
 
+// tm_storage_cursor - up to where the C that disk has goes; 0 = there is none.
+uint64_t tm_storage_cursor(const tm_storage *storage);
+
 const tm_storage_record *tm_storage_get(const tm_storage *storage, tm_place place,
                                         tm_span key);
 
@@ -53,7 +56,8 @@ void tm_storage_remove(tm_storage *storage, tm_place place, tm_span key);
 // tm_storage_clear - every record whose key begins so; an empty prefix: all.
 void tm_storage_clear(tm_storage *storage, tm_place place, tm_span prefix);
 
-// tm_storage_copy - the records of `from`, byte by byte, into an empty storage.
+// tm_storage_copy - the records of `from`, byte by byte, into an empty storage, whose
+// browser is not running: what it wrote before cannot be taken back any more.
 void tm_storage_copy(tm_storage *to, const tm_storage *from);
 
 // tm_storage_kill - the writes to `local` of the last `lost_ms` never reached the disk.

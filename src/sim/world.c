@@ -160,15 +160,35 @@ static const tm_key keys[TM_SIM_ACCOUNTS] = {
     {TM_LIT("mallory"), TM_LIT("selected-images")},
 };
 
+// An entry that had another writer: its queue was given a new name.
+static void renamed_note(tm_world *world, tm_span key, tm_span before,
+                         tm_span after) {
+    tm_span rest;
+    if (before.ptr == NULL || after.ptr == NULL || world->storing == NULL) return;
+    if (!tm_storage_prefix(key, "op/", &rest)) return;
+    tm_arena arena = {.alloc = &tm_sim_alloc};
+    tm_span was = tm_storage_owner(key, before, &arena),
+            is = tm_storage_owner(key, after, &arena);
+    if (was.len > 0 && is.len > 0 && is.len <= TM_SIM_ID_MAX &&
+        tm_span_cmp(was, is) != 0) {
+        memcpy(world->renamed, is.ptr, is.len);
+        world->renamed_len = is.len;
+    }
+    tm_arena_deinit(&arena);
+}
+
 static void storage_changed(void *context, tm_storage *storage, tm_place place,
                             tm_span key, tm_span before_value, tm_span after) {
     tm_world *world = context;
-    (void)place;
+    if (place == TM_PLACE_DISK) renamed_note(world, key, before_value, after);
     for (uint32_t p = 0; p < TM_SIM_PROFILES_MAX; p++) {
         for (uint32_t a = 0; a < TM_SIM_ACCOUNTS; a++) {
             if (storage != &world->profiles[p].storage[a]) continue;
             if (world->damage) world->profiles[p].damaged[a] = true;
-            tm_sim_ghost_record(world, a, key, before_value, after, world->damage);
+            bool whole =
+                !world->profiles[p].no_disk && !world->profiles[p].damaged[a];
+            tm_sim_ghost_record(world, a, key, before_value, after,
+                                whole ? storage : NULL, world->damage);
         }
     }
 }

@@ -30,6 +30,7 @@
 #define TM_SIM_TABS_MAX        9u // that steps open
 #define TM_SIM_START_MS        UINT64_C(1790000000000)
 #define TM_SIM_PAST_MAX        16u // histories that pages may still follow
+#define TM_SIM_ID_MAX          64u
 #define TM_SIM_NEVER           UINT64_MAX
 #define TM_SIM_HOSTILE_ACCOUNT (TM_SIM_ACCOUNTS - 1) // nobody of ours uses it
 
@@ -213,7 +214,9 @@ typedef struct tm_sim_ghost {
     bool rejected, acked;
     bool excused; // storage lost it, as it may
     uint32_t copies,
-        letters;        // records that hold it: in the queue, as a dead letter
+        letters; // records that hold it: in the queue, as a dead letter
+    const struct tm_sim_page *author; // that made it, in its life `author_life`
+    uint32_t author_life;
     uint64_t memory;    // pages that hold it, one bit each
     uint64_t made_ms;   // true time
     uint64_t seen_time; // greatest effective time its author knew
@@ -250,11 +253,16 @@ struct tm_world {
     tm_arena arena;        // for one moment
     uint8_t *replayed; // a request of an honest page, for a hostile one to replay
     size_t replayed_len;
-    uint64_t data_messages; // other than heartbeats, for I15
-    bool over;              // an invariant was broken, and that was told
-    bool damage;            // a fault is at work on somebody's storage
-    bool making;            // somebody edits: what is stored now is theirs
-    bool erasing;           // the person themself gives an operation up
+    uint64_t data_messages;     // other than heartbeats, for I15
+    bool over;                  // an invariant was broken, and that was told
+    bool damage;                // a fault is at work on somebody's storage
+    bool making;                // somebody edits: what is stored now is theirs
+    bool erasing;               // the person themself gives an operation up
+    const tm_sim_page *storing; // whose transaction runs
+    const tm_sim_ghost
+        *left; // it left the queue in that, too early by what is stored
+    uint8_t renamed[TM_SIM_ID_MAX]; // whom it gives entries that had another writer
+    size_t renamed_len;
 };
 
 // world.c
@@ -282,8 +290,12 @@ void tm_sim_world_run(tm_world *world, uint64_t until_ms);
 tm_sim_ghost *tm_sim_ghost_get(tm_world *world, tm_span id); // NULL: never heard of
 tm_sim_ghost *tm_sim_ghost_make(tm_world *world, tm_span id, uint32_t account);
 // tm_sim_ghost_record - a record appeared, changed or went; `damage`: by a fault.
+//   storage   where, if it keeps a C beside; else NULL
 void tm_sim_ghost_record(tm_world *world, uint32_t account, tm_span key,
-                         tm_span before, tm_span after, bool damage);
+                         tm_span before, tm_span after, const tm_storage *storage,
+                         bool damage);
+// tm_sim_ghost_left - the transaction is done: none left its queue too early.
+void tm_sim_ghost_left(tm_world *world, const tm_storage *storage);
 void tm_sim_ghost_page(tm_world *world, const tm_sim_page *page); // it is gone
 void tm_sim_ghost_logged(tm_world *world, uint32_t account);      // another history
 void tm_sim_ghost_check(tm_world *world, const char *when);

@@ -408,6 +408,35 @@ static void test_a_compacted_log_lacks_nothing(void **state) {
     end();
 }
 
+// What the server has decided against is shown no longer, though a disk that fails keeps
+// the copy here for another time.
+static void test_what_was_offered_and_lost(void **state) {
+    (void)state;
+    begin();
+    edit(&a, ADD("x"));
+    push_pull(&a);
+    page_pull(&b);
+    model_backup(&m);
+    time_passes(3600000);
+    edit(&a, SET("x", "late"));
+    push_pull(&a);
+    time_passes(60000);
+    model_restore(&m);
+    m.wall_ms -= 3600000; // the time it is offered with has not come yet
+    sa.disk_fails = true;
+    page_pull(&a);
+    T_TRUE(strstr(page_view(&a), "description:late") != NULL);
+    push_pull(&a);
+    b.now.wall_ms = m.wall_ms;
+    page_pull(&b);
+    T_OK(page_edit(&b, SET("x", "newer")));
+    push_pull(&b);
+    page_pull(&a);
+    T_TRUE(page_equals_server(&a));
+    T_TEXT(t_str(page_view(&a)), "asc " X("description:newer"));
+    end();
+}
+
 // Entries that were accepted and are lost again go out once more, under the same id.
 static void test_what_was_accepted_and_lost(void **state) {
     (void)state;
@@ -451,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_trouble_between),
         cmocka_unit_test(test_two_who_offer_the_same),
         cmocka_unit_test(test_a_compacted_log_lacks_nothing),
+        cmocka_unit_test(test_what_was_offered_and_lost),
         cmocka_unit_test(test_what_was_accepted_and_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

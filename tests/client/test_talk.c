@@ -495,6 +495,46 @@ static void test_what_a_pull_says(void **state) {
 }
 
 // A late answer, or one to a request that a new channel forgot, changes nothing.
+// A save and a pull were out together, and the server was restored between them: what the
+// second answer continues is not where the first has brought us.
+static void test_answers_of_two_histories(void **state) {
+    (void)state;
+    static char text[1000];
+    for (int order = 0; order < 2; order++) {
+        begin(false);
+        T_EQ(take(), TM_SEND_PULL);
+        tm_send pulled = t.save;
+        T_OK(page_edit(&t.p, SET("1")));
+        page_advance(&t.p, 100);
+        T_EQ(take(), TM_SEND_SAVE);
+        (void)snprintf(
+            text, sizeof text,
+            "{" HEAD
+            ",\"operations\":[],\"acks\":[{\"id\":\"%s\",\"status\":\"ok\","
+            "\"seq\":1,\"timestamp\":1700000000000}]}",
+            id_of(0));
+        tm_send saved = t.save;
+        for (int i = 0; i < 2; i++) {
+            bool save = i == order;
+            t.save = save ? saved : pulled;
+            answer(200, save ? text
+                             : "{\"version\":2,\"mark\":\"n2\",\"head\":2,"
+                               "\"operations\":[" OP("a", "1", "") "," OP("b", "2",
+                                                                          "") "]}");
+        }
+        T_EQ(page_status(&t.p, "cursor"), order == 0 ? 1 : 2);
+        T_EQ(page_status(&t.p, "pending"), (size_t)order);
+        if (order == 0) {
+            T_EQ(take(), TM_SEND_PULL);
+            T_EQ(count("since=1&"), 1);
+        } else { // that it was acked says nothing about this log
+            T_EQ(take(), TM_SEND_SAVE);
+            T_EQ(count("\"since\":2"), 1);
+        }
+        end();
+    }
+}
+
 static void test_answers_to_nobody(void **state) {
     (void)state;
     begin(true);
@@ -758,6 +798,7 @@ int main(void) {
         cmocka_unit_test(test_an_own_id_is_taken_as_the_log_has_it),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_what_a_pull_says),
+        cmocka_unit_test(test_answers_of_two_histories),
         cmocka_unit_test(test_answers_to_nobody),
         cmocka_unit_test(test_the_offset),
         cmocka_unit_test(test_frames),
