@@ -68,7 +68,8 @@ static uint64_t mono(const tm_bell *bell) {
     return uv_now(bell->config.loop);
 }
 
-static void say(tm_bell *bell, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void say(tm_bell *bell,
+                                                      const char *format, ...) {
     char line_text[256];
     va_list arguments;
     va_start(arguments, format);
