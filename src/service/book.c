@@ -197,6 +197,7 @@ static void slot_clear(tm_book *book, tm_writer *writer, uint32_t slot) {
     tm_decision *decision = slot_get(writer, slot);
     if (decision == NULL || decision_none(decision)) return;
     index_remove(book, handle_of(writer, slot));
+    if (decision->seq != 0) tm_clock_seen(&book->forgotten, decision->time);
     *decision = (tm_decision){{0, 0}, 0, 0};
 }
 

@@ -63,6 +63,8 @@ typedef struct tm_book {
     uint32_t *index; // open addressing; entry = (number << 7 | slot) + 1, 0 = empty
     size_t index_count, index_cap;
     tm_clock clock; // Hs of SEMANTICS 4: the greatest `last`
+    tm_clock
+        forgotten;  // no accepted operation that is forgotten has a greater time
     uint64_t draft; // its number
     tm_clock draft_clock;
 } tm_book;

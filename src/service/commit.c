@@ -138,7 +138,7 @@ static tm_status block_make(tm_ledger *ledger, tm_draft *draft) {
     tm_service *service = ledger->service;
     tm_buf *rejected = tm_answer_begin(service);
     rejections_write(ledger, draft, rejected);
-    tm_buf_byte(&draft->bytes, ']');
+    tm_buf_text(&draft->bytes, draft->count > 0 ? "]" : "[]");
     if (rejected->status != TM_OK || draft->bytes.status != TM_OK) {
         return TM_E_NOMEM;
     }

@@ -13,7 +13,6 @@
 void tm_draft_open(tm_draft *draft, tm_ledger *ledger) {
     tm_book_draft(&ledger->book);
     tm_buf_reset(&draft->bytes);
-    tm_buf_byte(&draft->bytes, '[');
     draft->count = draft->decisions = draft->rejections = 0;
     draft->adds = draft->ids = draft->growth = 0;
     memset(draft->chains, 0, sizeof draft->chains);
@@ -251,7 +250,7 @@ static step splice(tm_draft *draft, const tm_op *op, uint64_t seq, uint64_t time
                    bool *too_large) {
     size_t before = draft->bytes.len;
     tm_op_change change = {.seq = seq, .time = time == op->at.time ? NULL : &time};
-    if (draft->count > 0) tm_buf_byte(&draft->bytes, ',');
+    tm_buf_byte(&draft->bytes, draft->count > 0 ? ',' : '[');
     size_t begin = draft->bytes.len;
     tm_op_pass(&draft->bytes, op, &change);
     if (draft->bytes.status != TM_OK) {
@@ -279,6 +278,9 @@ static step accept(tm_draft *draft, tm_ledger *ledger, const tm_op *op, tm_ack *
     tm_book *book = &ledger->book;
     tm_clock user = book->draft_clock, writer = *last;
     uint64_t time = op->at.time;
+    // To the clock no time means no last one; of a writer that was used it is the first
+    // moment there is.
+    if (time == 0 && ack->before_version > 0) time = 1;
     if (tm_clock_accept(&user, &writer, ledger->service->now.wall_ms, &time) !=
         TM_OK) {
         return STEP_CLOCK;
@@ -357,6 +359,12 @@ static step decide_one(tm_draft *draft, tm_ledger *ledger, tm_call *call) {
     uint64_t version = writer == NULL ? 0 : tm_book_draft_version(book, writer);
     if (op->at.version != version + 1) {
         return out_of_turn(ledger, call, version, op);
+    }
+    // What this list has forgotten may come again under a name that is in turn, as after
+    // a rename. What is made now is later than all that its author has seen.
+    if (call->found == NULL && ledger->floor < ledger->head &&
+        book->forgotten.time != 0 && op->at.time <= book->forgotten.time) {
+        return STEP_SEARCH;
     }
     if (writer == NULL) {
         if (tm_book_writer_add(book, op->at.browser, &writer) != TM_OK) {

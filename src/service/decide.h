@@ -20,7 +20,7 @@
 #define TM_DRAFT_ITEMS  1024u
 
 typedef struct tm_draft {
-    tm_buf bytes; // "[op,op" so far
+    tm_buf bytes; // "[op,op" so far; empty without any
     uint32_t ends[TM_BATCH_OPS_MAX];
     const tm_op *ops[TM_BATCH_OPS_MAX];
     uint32_t count;     // operations accepted

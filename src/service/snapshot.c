@@ -297,6 +297,12 @@ static tm_status writer_read(tm_json *in, tm_book *book, uint64_t seq_max) {
     if (status != TM_OK) return status;
     array_close(in);
     writer->version = version;
+    if (version > TM_DECISIONS_MAX) { // what is older than the oldest is forgotten
+        const tm_decision *oldest =
+            tm_book_at(writer, version - TM_DECISIONS_MAX + 1);
+        bool known = oldest != NULL && oldest->seq != 0;
+        tm_clock_seen(&book->forgotten, known ? oldest->time : time);
+    }
     tm_clock_seen(&writer->last, time);
     tm_clock_seen(&book->clock, time);
     return in->status;

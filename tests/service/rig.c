@@ -314,7 +314,9 @@ const char *rig_op(const char *browser, uint64_t version) {
                       "\"%s %" PRIu64 "\"},\"timestamp\":%" PRIu64
                       ",\"browserId\":\"%s\",\"version\":%" PRIu64 "}",
                       browser, version, version % 7, browser, version,
-                      RIG_START - 1000 + version, browser, version);
+                      RIG_START - 400000 + (uint64_t)browser[0] % 32 * 10000 +
+                          version,
+                      browser, version);
 }
 
 const char *rig_ops(const char *browser, uint64_t first, uint64_t last) {

@@ -95,7 +95,8 @@ void rig_subscribe(rig_conn *conn); // from 0, and all of its frames are looked 
 // Text. Lent until the next few calls.
 const char *rig_format(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
-// rig_op - an UPDATE of `field` of item `item`, version n of writer b, id "b-n".
+// rig_op - an UPDATE of `field` of item `item`, version n of writer b, id "b-n". Whose name
+// begins with a later letter made it later.
 const char *rig_op(const char *browser, uint64_t version);
 // rig_ops - the operations of versions first..last, with commas.
 const char *rig_ops(const char *browser, uint64_t first, uint64_t last);

@@ -45,7 +45,14 @@ static void send_to(rig_conn *c, const char *text) {
 // A little of everything. Every HTTP request must have been answered.
 static uint64_t script(rig_world *r) {
     uint64_t acked = 0;
-    rig_answer *a[12];
+    rig_answer *a[14];
+    a[12] = rig_post_start(
+        r, RIG_LIST, // two that are decided together
+        rig_format("{\"user\":\"ann\",\"operations\":[%s]}", rig_op("v", 1)));
+    a[13] = rig_post_start(
+        r, RIG_LIST,
+        rig_format("{\"user\":\"ann\",\"operations\":[%s]}", rig_op("w", 1)));
+    rig_run(r);
     rig_conn *one = connect_or_not(r), *two = connect_or_not(r);
     send_to(one,
             "{\"type\":\"SUBSCRIBE\",\"list\":\"" RIG_LIST "\",\"user\":\"ann\"}");

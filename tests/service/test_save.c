@@ -215,6 +215,42 @@ static void test_fork_searches_the_log(void **state) {
     rig_close(&r);
 }
 
+// Nor is it taken for a new one under the name of a writer that is in turn.
+static void test_what_was_forgotten_under_another_name(void **state) {
+    (void)state;
+    rig_world r = {0};
+    rig_open(&r);
+    static const char again[] =
+        "{\"user\":\"ann\",\"operations\":[{\"id\":\"b-50\",\"type\":\"PAINT\","
+        "\"timestamp\":1,\"browserId\":\"z\",\"version\":1}]}";
+    for (int restarted = 0; restarted < 2; restarted++) {
+        for (uint64_t v = 1; v <= 200; v += 50) {
+            rig_save(&r, "b", v, v + 49);
+        }
+        T_TEXT(t_str(rig_acks(rig_post(&r, RIG_LIST, again)->json)), "dup:50");
+        rig_advance(&r, 60000); // it has a snapshot to start from
+        rig_stop(&r);
+        rig_start(&r);
+    }
+    rig_close(&r);
+}
+
+// The first moment there is, twice: a writer's times grow all the same.
+static void test_no_time_at_all(void **state) {
+    (void)state;
+    rig_world r = {0};
+    rig_open(&r);
+    static const char *const push =
+        "{\"user\":\"ann\",\"operations\":[{\"id\":\"%s\",\"type\":\"PAINT\","
+        "\"timestamp\":0,\"browserId\":\"b\",\"version\":%d}]}";
+    rig_post(&r, RIG_LIST, rig_format(push, "one", 1));
+    const json_t *acks = json_object_get(
+        rig_post(&r, RIG_LIST, rig_format(push, "two", 2))->json, "acks");
+    T_EQ(rig_int(json_array_get(acks, 0), "timestamp"), 0);
+    T_EQ(rig_int(json_array_get(acks, 0), "logical"), 1);
+    rig_close(&r);
+}
+
 // ---- joining, durability ------------------------------------------------------------
 
 static rig_world slow_world(void) {
@@ -788,6 +824,8 @@ int main(void) {
         cmocka_unit_test(test_stamps),
         cmocka_unit_test(test_cancelled_late),
         cmocka_unit_test(test_fork_searches_the_log),
+        cmocka_unit_test(test_what_was_forgotten_under_another_name),
+        cmocka_unit_test(test_no_time_at_all),
         cmocka_unit_test(test_nothing_before_durable),
         cmocka_unit_test(test_joined),
         cmocka_unit_test(test_gathered),

@@ -188,7 +188,7 @@ static void test_snapshot_and_news(void **state) {
     for (int i = 0; i < 3; i++) { // the page, the tail, the page again
         T_EQ(slow_held(r.store), 1);
         rig_save(&r, "c", (uint64_t)i + 1, (uint64_t)i + 1);
-        rig_send(a, save_of(i, rig_op("a", (uint64_t)i + 1)));
+        rig_send(a, save_of(i, rig_op("d", (uint64_t)i + 1)));
         slow_release(r.store, 1);
         rig_run(&r);
     }
