@@ -24,6 +24,7 @@ help:
 	@echo 'make lint     clang-tidy, cppcheck, tsc'
 	@echo 'make fuzz     every fuzz target, 1,000,000 executions (RUNS=... or SECONDS=... each)'
 	@echo 'make crash    the daemon killed a thousand times: is every edit there?'
+	@echo 'make chaos    three servers, Redis and DynamoDB Local killed a hundred times'
 	@echo 'make proof    every small history in every order (minutes; make test has a share)'
 	@echo 'make models   the Spin models, searched exhaustively, and their broken variants'
 	@echo 'make mutants  deliberate faults, one at a time: is each found?'
@@ -85,6 +86,10 @@ crash: build
 	@scripts/bootstrap.sh test
 	@scripts/crash.sh
 
+chaos: build
+	@scripts/bootstrap.sh test
+	@scripts/chaos.sh $(SEED)
+
 proof:
 	@scripts/bootstrap.sh test
 	@scripts/proof.sh whole
@@ -109,4 +114,4 @@ mutants: build
 clean:
 	rm -rf build
 
-.PHONY: help build run test simulate tiny bench bench-bill bench-page screenshots layers format lint fuzz fuzz-merge proof models crash mutants lambda clean docs
+.PHONY: help build run test simulate tiny bench bench-bill bench-page screenshots layers format lint fuzz fuzz-merge proof models crash chaos mutants lambda clean docs

@@ -60,6 +60,7 @@ run "lambda" tap tests/lambda/run.sh
 run "web" node npm test -w web
 run "C, tsan" ctest ctests tsan
 run "crash" tap scripts/crash.sh share
+run "chaos" tap scripts/chaos.sh share
 run "browser" node npm test -w tests/browser
 run "package" node node --test --test-concurrency=1 --test-reporter=spec --test-timeout=600000 tests/package/*.test.mjs
 run "proof" tap scripts/proof.sh share

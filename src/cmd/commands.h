@@ -14,6 +14,7 @@ extern const tm_command tm_command_backup;   // backup.c
 extern const tm_command tm_command_restore;  // restore.c
 extern const tm_command tm_command_check;    // check.c
 extern const tm_command tm_command_simulate; // simulate.c
+extern const tm_command tm_command_trim;     // trim.c
 extern const tm_command tm_command_tables;   // tables.c
 extern const tm_command tm_command_bill;     // bill.c
 

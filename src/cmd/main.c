@@ -5,17 +5,11 @@
 
 #include "cmd/commands.h"
 
-static const tm_command *const commands[] = {&tm_command_serve,
-                                             &tm_command_log,
-                                             &tm_command_state,
-                                             &tm_command_verify,
-                                             &tm_command_backup,
-                                             &tm_command_restore,
-                                             &tm_command_check,
-                                             &tm_command_simulate,
-                                             &tm_command_tables,
-                                             &tm_command_bill,
-                                             NULL};
+static const tm_command *const commands[] = {
+    &tm_command_serve,  &tm_command_log,    &tm_command_state,
+    &tm_command_verify, &tm_command_backup, &tm_command_restore,
+    &tm_command_trim,   &tm_command_check,  &tm_command_simulate,
+    &tm_command_tables, &tm_command_bill,   NULL};
 
 // A mistake of ours: it is said, and nothing goes on with a state that nobody intended.
 // Nothing is allocated here, and nothing locked: who knows what is broken. The daemon,

@@ -88,8 +88,9 @@ static void save_over(tm_ledger *ledger) {
 
 static void trim_done(tm_store_trim *request, tm_status status, uint64_t batches) {
     tm_ledger *ledger = request->context;
-    (void)status; // what was not trimmed is only larger than it need be
-    (void)batches;
+    // What was not trimmed is only larger than it need be.
+    if (ledger->trimmed != NULL) *ledger->trimmed = (tm_trimmed){status, batches};
+    ledger->trimmed = NULL;
     tm_ledger_enter(ledger);
     ledger->service->outstanding--;
     ledger->trimming = false;
@@ -102,7 +103,7 @@ static void trim_start(tm_ledger *ledger) {
     service->outstanding++;
     ledger->trim = (tm_store_trim){.key = ledger->key,
                                    .below_seq = ledger->save.seq,
-                                   .before_ms = UINT64_MAX,
+                                   .before_ms = ledger->trim_before_ms,
                                    .done = trim_done,
                                    .context = ledger};
     tm_store_trim_start(service->store, &ledger->trim);
@@ -132,6 +133,7 @@ static void save_done(tm_store_save *request, tm_status status) {
         trim_start(ledger);
     } else {
         ledger->trimming = false;
+        ledger->trimmed = NULL;
         save_over(ledger);
     }
     tm_ledger_leave(ledger);
@@ -140,13 +142,18 @@ static void save_done(tm_store_save *request, tm_status status) {
 void tm_keep_begin(tm_ledger *ledger, bool compact) {
     tm_service *service = ledger->service;
     TM_ASSERT(!ledger->saving && ledger->state == TM_LEDGER_WARM);
-    if (ledger->head == 0) return;
-    uint64_t floor = compact ? ledger->head : floor_by_age(ledger);
+    if (ledger->head == 0) { // there is nothing to keep
+        if (compact) ledger->trimmed = NULL;
+        return;
+    }
+    bool whole = compact && ledger->trim_before_ms == UINT64_MAX;
+    uint64_t floor = whole ? ledger->head : floor_by_age(ledger);
     uint64_t now_ms = service->now.mono_ms;
     tm_buf_reset(&ledger->saved);
     tm_snapshot_write(ledger, floor, &ledger->saved);
     if (ledger->saved.status != TM_OK) {
         tm_buf_deinit(&ledger->saved);
+        if (compact) ledger->trimmed = NULL;
         service->counts.save_failures++;
         ledger->keep_ms = now_ms + RETRY_MS;
         return;

@@ -121,9 +121,11 @@ struct tm_ledger {
     tm_store_trim trim;
     tm_buf saved;
     uint64_t saved_floor, saving_log_bytes, saved_log_bytes;
-    uint32_t life, save_of; // how often it was forgotten; and when the save began
-    bool saving, trimming;  // trimming: the save at hand is a compaction's
-    bool compact;           // one is wanted
+    uint32_t life, save_of;  // how often it was forgotten; and when the save began
+    bool saving, trimming;   // trimming: the save at hand is a compaction's
+    bool compact;            // one is wanted
+    uint64_t trim_before_ms; // ... of batches older than this; UINT64_MAX: of all
+    struct tm_trimmed *trimmed;   // what became of it; NULL = nobody asks
     uint64_t changed_ms, keep_ms; // mono: last commit; no snapshot before
     tm_timer timer;
 

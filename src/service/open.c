@@ -163,6 +163,7 @@ static void open_read(tm_ledger *ledger);
 static void open_fail(tm_ledger *ledger, tm_status status) {
     const tm_problem *problem = tm_problem_of(status);
     ledger->compact = false;
+    ledger->trimmed = NULL;
     tm_ledger_lose(ledger);
     fail_all(&ledger->waiting, problem, false);
     fail_all(&ledger->pushes, problem, false);

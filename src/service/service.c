@@ -320,6 +320,23 @@ tm_status tm_service_compact(tm_service *service, tm_now now, tm_key key) {
     tm_ledger *ledger = tm_ledger_get(service, key);
     if (ledger == NULL) return TM_E_NOMEM;
     ledger->compact = true;
+    ledger->trim_before_ms = UINT64_MAX;
+    ledger->trimmed = NULL;
+    tm_ledger_pump(ledger);
+    return TM_OK;
+}
+
+tm_status tm_service_trim(tm_service *service, tm_now now, tm_key key,
+                          uint64_t before_ms, tm_trimmed *trimmed) {
+    service->now = now;
+    uint64_t day_ms = FLOOR_AGE_MS;
+    *trimmed = (tm_trimmed){.status = TM_E_AGAIN};
+    if (now.wall_ms < day_ms || before_ms > now.wall_ms - day_ms) return TM_E_RANGE;
+    tm_ledger *ledger = tm_ledger_get(service, key);
+    if (ledger == NULL) return TM_E_NOMEM;
+    ledger->compact = true;
+    ledger->trim_before_ms = before_ms;
+    ledger->trimmed = trimmed;
     tm_ledger_pump(ledger);
     return TM_OK;
 }

@@ -167,6 +167,19 @@ bool tm_service_idle(const tm_service *service);
 TM_MUST_USE tm_status tm_service_compact(tm_service *service, tm_now now,
                                          tm_key key);
 
+// tm_service_trim - forget the batches that were accepted before `before_ms`, which is at
+// least 24 h ago, after a snapshot that covers them was stored. The newest batch stays.
+// Whoever else serves the list goes on: what a server read within the last hour still
+// holds, for no batch is that young (DESIGN 5). Done when tm_service_idle.
+//   trimmed   keeps until then: receives how many batches went, and how it ended;
+//             TM_E_AGAIN: nothing more than `batches` went
+typedef struct tm_trimmed {
+    tm_status status;
+    uint64_t batches;
+} tm_trimmed;
+TM_MUST_USE tm_status tm_service_trim(tm_service *service, tm_now now, tm_key key,
+                                      uint64_t before_ms, tm_trimmed *trimmed);
+
 // tm_service_list - the live state of a list that is loaded; lent; NULL if it is not in
 // memory. `head` receives its last seq.
 const tm_list *tm_service_list(tm_service *service, tm_key key, uint64_t *head);

