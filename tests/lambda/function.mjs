@@ -2,6 +2,7 @@
 // Amazon's own DynamoDB Local (TM_DYNAMODB): events one by one, hostile ones, then the
 // package's engines over both APIs while instances are killed. Prints TAP.
 import { spawnSync } from 'node:child_process';
+import { createServer, request as ask_http } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { openList } from 'tidemark';
@@ -28,13 +29,35 @@ async function until(ask, good = (seen) => seen) {
   }
 }
 
+// Between the function and DynamoDB: every request is counted by what it asks for.
+const asked = [];
+const counter = createServer((incoming, answer) => {
+  asked.push(incoming.headers['x-amz-target']?.split('.')[1]);
+  const to = new URL(process.env.TM_DYNAMODB);
+  const onward = ask_http(
+    { host: to.hostname, port: to.port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+    (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    },
+  );
+  onward.on('error', () => answer.destroy());
+  incoming.pipe(onward);
+});
+await new Promise((done) => counter.listen(0, '127.0.0.1', done));
+const counted = () => {
+  const kinds = {};
+  for (const kind of asked.splice(0).sort()) kinds[kind] = (kinds[kind] ?? 0) + 1;
+  return Object.entries(kinds).map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none';
+};
+
 const base = {
   PATH: process.env.PATH,
   AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
   AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
   AWS_SESSION_TOKEN: KEYS.sessionToken,
   AWS_REGION: REGION,
-  AWS_ENDPOINT_URL_DYNAMODB: process.env.TM_DYNAMODB,
+  AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${counter.address().port}`,
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '256',
   TIDEMARK_PREFIX: 'lambda-',
   TIDEMARK_ORIGINS: 'https://app.example, https://other.example',
@@ -197,6 +220,31 @@ await b.say({ type: 'SUBSCRIBE', list, user: 'eve', since: 2 });
 seen = b.take();
 check('and what it asks for then is to be had over HTTP', seen.length === 1 && seen[0].status === 413 && seen[0].code === 'frame-too-large', seen);
 
+// docs/LAMBDA.md, "what happens to an event": after each, one more has been answered, so all is over.
+const [c] = [gateway.raw('joe')];
+const cost = async (event) => {
+  await ask('GET', '/healthz');
+  asked.length = 0;
+  await event();
+  await ask('GET', '/healthz');
+  c.take();
+  return counted();
+};
+for (const [name, want, event] of [
+  ['a cold SUBSCRIBE', '1 GetItem, 1 PutItem, 1 Query', () => c.say({ type: 'SUBSCRIBE', list, user: 'joe', since: 0 })],
+  ['SUBSCRIBE', '1 PutItem, 1 Query', () => c.say({ type: 'SUBSCRIBE', list, user: 'joe', since: 0 })],
+  ['SAVE', '1 PutItem, 1 Query', () => c.say({ type: 'SAVE', list, user: 'joe', ref: 1, operations: [op(1)] })],
+  ['POST', '1 PutItem, 1 Query', () => one.invoke(saving('joe', [op(2)]))],
+  ['GET', '1 Query', () => ask('GET', `${LIST}/operations?since=2`, { user: 'joe' })],
+  ['SEEN after a change', '1 PutItem, 2 Query', () => c.say({ type: 'SEEN', list, version: 2 })],
+  ['SEEN again', 'none', () => c.say({ type: 'SEEN', list, version: 2 })],
+  ['$connect', 'none', () => opening('joe')],
+  ['$disconnect', '1 DeleteItem, 1 Query', () => one.invoke(gateway.socketEvent('DISCONNECT', c.id, 'joe'))],
+]) {
+  seen = await cost(event);
+  check(`${name} asks DynamoDB for: ${want}`, seen === want, seen);
+}
+
 a.take();
 let fails = 2;
 gateway.fail = (id) => (id === a.id && fails-- > 0 ? (fails ? 429 : 500) : undefined);
@@ -319,4 +367,5 @@ check('and no assertion was broken', errors.length === 0, errors);
 await Promise.all(pages.map((page) => page.close()));
 await fleet.stop();
 gateway.close();
+counter.close();
 process.exit(failed ? 1 : 0);
