@@ -145,9 +145,10 @@ static void renamed_look(tm_world *world, const tm_sim_page *page) {
     if (len == 0 || world->profiles[page->profile].damaged[page->account]) return;
     memcpy(key + 7, world->renamed, len);
     tm_sim_looked(world, TM_SIM_I5);
-    if (tm_storage_get(tm_sim_page_storage(world, page), TM_PLACE_DISK, record) !=
-        NULL) {
-        return;
+    const tm_storage *storage = tm_sim_page_storage(world, page);
+    for (int place = 0; place < 2;
+         place++) { // it may be local's when a page adopts
+        if (tm_storage_get(storage, (tm_place)place, record) != NULL) return;
     }
     tm_sim_broken(world, TM_SIM_I5,
                   "%s stored its queue under the name %.*s, and not that name",
