@@ -5,7 +5,7 @@
 
 #include "core/base.h"
 
-enum { STREAM_PLAN = 1, STREAM_STEPS = 2 };
+enum { STREAM_PLAN = 1, STREAM_STEPS = 2, STREAM_SLOW = 6 };
 
 // What happens by chance, to a message or a request: how often at most.
 static const struct {
@@ -119,6 +119,13 @@ void tm_sim_plan_draw(tm_sim_plan *plan, uint64_t seed, bool disk_faults) {
         }
         plan->weight[TM_SIM_STEP_EDIT] = 1000;
         plan->weight[TM_SIM_STEP_OPEN] = 30;
+    }
+    // A disk so slow that appends of several lists wait when the process dies.
+    tm_sim_random slow = tm_sim_stream(seed, STREAM_SLOW);
+    if (one_in(&slow, 12) && !calm) {
+        plan->store_ms = 100 + below(&slow, 500);
+        plan->accounts = 3;
+        plan->weight[TM_SIM_STEP_CRASH] += 40;
     }
 }
 
