@@ -6,6 +6,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/simulate_run.h"
+#include "cmd/simulate_servers.h"
 #include "cmd/simulate_sum.h"
 #include "cmd/simulate_trace.h"
 
@@ -196,8 +197,9 @@ static int simulate_main(const tm_command *command, int argc, char **argv) {
          "begin no seed after so long; default no end"},
         {"jobs", "J", TM_OPTION_NUMBER, &jobs,
          "worker processes; default the cores"},
-        {"store", "memory|sqlite|both", TM_OPTION_CHOICE, &store,
-         "what the service stands on; default both: every fourth seed on SQLite"},
+        {"store", "memory|sqlite|both|shared", TM_OPTION_CHOICE, &store,
+         "what the service stands on; default both: every fourth seed on SQLite; "
+         "shared: several servers on one DynamoDB model"},
         {"keep-going", NULL, TM_OPTION_FLAG, &s.many.keep_going,
          "do not stop at the first failure"},
         {"seed", "N", TM_OPTION_NUMBER, &seed, "this seed alone, twice"},
@@ -213,6 +215,10 @@ static int simulate_main(const tm_command *command, int argc, char **argv) {
     if (code >= 0) return code;
     if ((story || shrink) && seed == UINT64_MAX && replay == NULL)
         return tm_usage_error(command, "--trace and --shrink want one --seed");
+    bool shared = strcmp(store, "shared") == 0;
+    if (shared && (shrink || replay != NULL))
+        return tm_usage_error(command, "--store shared has no steps to leave out");
+    if (shared && seed != UINT64_MAX) return tm_simulate_servers_one(seed, story);
     if (seed != UINT64_MAX || replay != NULL)
         return run_one(command, seed, store_of(store), replay, story, shrink);
     if (seeds == 0 || jobs == 0)
@@ -223,6 +229,14 @@ static int simulate_main(const tm_command *command, int argc, char **argv) {
     s.many.jobs = jobs > 64 ? 64 : (uint32_t)jobs;
     s.many.store = store_of(store);
     if (seconds != 0) s.many.until_ms = tm_host_now().mono_ms + seconds * 1000;
+    if (shared) {
+        return tm_simulate_servers_run(
+            &(tm_simulate_servers){.first = first,
+                                   .count = seeds,
+                                   .until_ms = s.many.until_ms,
+                                   .keep_going = s.many.keep_going,
+                                   .json = s.json});
+    }
     return all_live(&s);
 }
 
@@ -242,6 +256,7 @@ const tm_command tm_command_simulate = {
         "often. Exit code: 0\nall held, 1 one was broken, 2 nothing was tried. "
         "docs/SIMULATOR.md says more.\n",
     .example = "  tidemark simulate --seeds 20000\n"
+               "  tidemark simulate --store shared --seeds 2000\n"
                "  tidemark simulate --seed 836 --trace\n"
                "  tidemark simulate --seed 836 --shrink\n",
     .run = simulate_main,

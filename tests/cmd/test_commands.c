@@ -356,6 +356,15 @@ static void test_stray_rows(void **state) {
     }
 }
 
+static void test_simulated_servers(void **state) {
+    (void)state;
+    t_row = "several servers";
+    run_is("simulate --store shared --seeds 3", 0, "3 of 3 seeds held");
+    run_is("simulate --store shared --seeds 3 --json", 0, "\"broken\":0");
+    run_is("simulate --store shared --seed 5", 0, "seed 5 holds");
+    run_is("simulate --store shared --seed 5 --shrink", 2, "no steps");
+}
+
 static void test_verify(void **state) {
     json_error_t error;
     (void)state;
@@ -454,11 +463,17 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log),       cmocka_unit_test(test_state),
-        cmocka_unit_test(test_choice),    cmocka_unit_test(test_no_database),
-        cmocka_unit_test(test_tampering), cmocka_unit_test(test_stray_rows),
-        cmocka_unit_test(test_verify),    cmocka_unit_test(test_backup),
-        cmocka_unit_test(test_in_use),    cmocka_unit_test(test_help),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_state),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_database),
+        cmocka_unit_test(test_tampering),
+        cmocka_unit_test(test_stray_rows),
+        cmocka_unit_test(test_simulated_servers),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, make, clear);
 }
