@@ -1,17 +1,21 @@
 /**
- * gateway.ts - for a server behind Amazon API Gateway (docs/LAMBDA.md): WebSockets have an
- * address of their own there, their frames are small, and nobody waits in a long poll.
+ * gateway.ts - `tidemark/gateway`, for a server behind Amazon API Gateway (docs/LAMBDA.md):
+ * WebSockets have an address of their own there, their frames are small, and nobody waits in a
+ * long poll.
  *
  *     openList({ url, user, list, token, ...overGateway({ url, sockets: "wss://..." }) })
  *
  * What is too large for a frame goes over HTTP and is handed on as the frame that it would
  * have been, in its place: the engine sees one line.
+ *
+ * @module tidemark/gateway
  */
 import { browserClock, type Clock } from "./host.js";
 import type { OpenSocket, Socket } from "./transport.js";
 
+/** Where API Gateway has its two APIs. */
 export type GatewayOptions = {
-  /** As in {@link Options}: of the HTTP API. */
+  /** Of the HTTP API, as `openList` is told it. */
   readonly url: string;
   /** Of the WebSocket API, with its stage: "wss://ID.execute-api.REGION.amazonaws.com/live". */
   readonly sockets: string;
@@ -20,7 +24,7 @@ export type GatewayOptions = {
   readonly fetch?: typeof globalThis.fetch;
   readonly clock?: Clock;
 };
-/** What of {@link Options} is to be replaced. */
+/** What of `openList`'s options is to be replaced. */
 export type Gateway = { readonly socket: OpenSocket; readonly fetch: typeof globalThis.fetch };
 
 /** What API Gateway closes a connection for, with 1009; where nobody has said a number. */
@@ -29,6 +33,7 @@ const FRAME_MAX = 32_768;
 const POLL_MS = 4_000;
 const encoder = new TextEncoder();
 
+/** The line through API Gateway, for the options of `openList`. */
 export function overGateway(options: GatewayOptions): Gateway {
   const { url, sockets, clock = browserClock } = options;
   const base =
