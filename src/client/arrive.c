@@ -178,19 +178,6 @@ static tm_status answer_read(tm_engine *e, answer *a) {
 
 // ---- joining ------------------------------------------------------------------------
 
-static tm_status regs_join(tm_list *list, const tm_item *item) {
-    tm_status status = TM_OK;
-    if (item == NULL) return TM_OK;
-    if (item->add.at.browser.len > 0) {
-        status = tm_list_join_field(list, item->id, TM_SPAN(""), &item->add);
-    }
-    for (uint32_t i = 0; i < item->field_count && status == TM_OK; i++) {
-        status = tm_list_join_field(list, item->id, item->fields[i].name,
-                                    &item->fields[i].reg);
-    }
-    return status;
-}
-
 // A dead item keeps no registers. Those of an item that own work protects are put aside
 // for the time it is still shown; without memory for it, it goes at once.
 static void ghost(tm_engine *e, tm_span id) {
@@ -203,9 +190,9 @@ static void ghost(tm_engine *e, tm_span id) {
     if (e->ghosts == NULL && tm_list_new(e->alloc, e->seed, &e->ghosts) != TM_OK) {
         return;
     }
-    tm_status status = regs_join(e->ghosts, tm_list_find(e->confirmed, id));
+    tm_status status = tm_list_join_item(e->ghosts, tm_list_find(e->confirmed, id));
     if (status == TM_OK && e->lacking != NULL) {
-        status = regs_join(e->ghosts, tm_list_find(e->lacking, id));
+        status = tm_list_join_item(e->ghosts, tm_list_find(e->lacking, id));
     }
 }
 

@@ -347,18 +347,18 @@ static uint64_t reach(const tm_loading *l) {
     return to;
 }
 
-static void list_time(tm_engine *e, const tm_list *list) {
-    for (size_t i = 0; i < tm_list_count(list); i++) {
-        const tm_item *item = tm_list_at(list, i);
-        uint64_t time = item->add.at.time;
-        for (uint32_t k = 0; k < item->field_count; k++) {
-            uint64_t other = item->fields[k].reg.at.time;
-            if (other > time) time = other;
-        }
-        if (time > e->seen_time) e->seen_time = time;
+static void item_time(tm_engine *e, const tm_item *item) {
+    tm_item_field field;
+    for (size_t at = 0; item != NULL && tm_item_next(item, &at, &field);) {
+        if (field.reg.at.time > e->seen_time) e->seen_time = field.reg.at.time;
     }
-    uint64_t time = tm_list_sort(list)->at.time;
-    if (time > e->seen_time) e->seen_time = time;
+}
+
+static void list_time(tm_engine *e, const tm_list *list) {
+    item_time(e, tm_list_find(list, TM_SPAN(""))); // the sort direction
+    for (size_t i = 0; i < tm_list_count(list); i++) {
+        item_time(e, tm_list_at(list, i));
+    }
 }
 
 // The stored C, or, if it is not whole, an empty one, and what is left in *rest.

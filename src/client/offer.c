@@ -130,8 +130,7 @@ static bool covered(lacks *all, tm_span id, tm_span name, const tm_reg *reg) {
 
 static void reg_lack(lacks *all, tm_span id, tm_span name, const tm_reg *reg,
                      const tm_reg *there) {
-    if (reg->at.browser.len == 0) return;
-    if (there != NULL && there->at.browser.len > 0) {
+    if (there->at.browser.len > 0) {
         if (there->at.time == reg->at.time &&
             same_value(there->value, reg->value)) {
             return;
@@ -144,20 +143,17 @@ static void reg_lack(lacks *all, tm_span id, tm_span name, const tm_reg *reg,
 
 static void item_lack(lacks *all, const tm_item *item) {
     tm_engine *e = all->e;
-    const tm_item *there = tm_list_find(e->confirmed, item->id);
-    tm_span none = TM_SPAN("");
-    if (there != NULL && there->dead) return;
-    if (item->dead) {
-        if (!covered(all, item->id, none, NULL)) {
-            lack_add(all, &(lack){.id = item->id});
-        }
-        return;
+    tm_span id = tm_item_id(item);
+    const tm_item *there = tm_list_find(e->confirmed, id);
+    if (tm_item_dead(there)) return;
+    if (item->dead && !covered(all, id, TM_SPAN(""), NULL)) {
+        lack_add(all, &(lack){.id = id});
     }
-    reg_lack(all, item->id, none, &item->add, there != NULL ? &there->add : NULL);
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        const tm_item_field *field = &item->fields[i];
-        reg_lack(all, item->id, field->name, &field->reg,
-                 tm_item_field_get(there, field->name));
+    tm_item_field field;
+    for (size_t at = 0; tm_item_next(item, &at, &field);) {
+        tm_item_field other;
+        (void)tm_item_get(there, field.name, &other);
+        reg_lack(all, id, field.name, &field.reg, &other.reg);
     }
 }
 
@@ -199,8 +195,8 @@ static void lacks_find(lacks *all) {
     for (size_t i = 0; i < tm_list_count(e->lacking); i++) {
         item_lack(all, tm_list_at(e->lacking, i));
     }
-    reg_lack(all, TM_SPAN(""), TM_SPAN(""), tm_list_sort(e->lacking),
-             tm_list_sort(e->confirmed));
+    const tm_item *sort = tm_list_find(e->lacking, TM_SPAN(""));
+    if (sort != NULL) item_lack(all, sort);
     tm_table known;
     tm_table_init(&known, e->alloc, e->seed);
     unknown_lack(all, &known);

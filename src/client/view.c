@@ -51,10 +51,13 @@ static void part_put(picture *p, tm_span name, const tm_reg *reg, bool mine) {
 }
 
 static void item_put(picture *p, const tm_item *item) {
-    if (item == NULL) return;
-    if (written(&item->add)) (void)tm_reg_join(&p->add, &item->add);
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        part_put(p, item->fields[i].name, &item->fields[i].reg, false);
+    tm_item_field field;
+    for (size_t at = 0; item != NULL && tm_item_next(item, &at, &field);) {
+        if (field.name.len == 0) {
+            (void)tm_reg_join(&p->add, &field.reg);
+        } else {
+            part_put(p, field.name, &field.reg, false);
+        }
     }
 }
 
@@ -74,8 +77,8 @@ static const tm_list *lacking(const tm_engine *e) {
 }
 
 bool tm_view_dead(const tm_engine *e, tm_span id) {
-    const tm_item *c = found(e->confirmed, id), *l = found(lacking(e), id);
-    return (c != NULL && c->dead) || (l != NULL && l->dead);
+    return tm_item_dead(found(e->confirmed, id)) ||
+           tm_item_dead(found(lacking(e), id));
 }
 
 // What protects the item from somebody else's DELETE: own work that is pending or fresh.
@@ -99,7 +102,10 @@ static tm_status picture_make(tm_engine *e, tm_span id, picture *p) {
     if (tm_view_dead(e, id)) items[2] = found(e->ghosts, id);
     size_t max = 0;
     for (int i = 0; i < 3; i++) {
-        if (items[i] != NULL) max += items[i]->field_count;
+        tm_item_field field;
+        for (size_t at = 0;
+             items[i] != NULL && tm_item_next(items[i], &at, &field);)
+            max++;
     }
     const tm_own *first = target != NULL ? target->line.first : NULL;
     for (const tm_own *own = first; own != NULL;
@@ -148,13 +154,10 @@ tm_reg tm_view_reg(const tm_engine *e, tm_span id, tm_span name) {
     tm_reg reg = {0};
     const tm_list *lists[2] = {e->confirmed, lacking(e)};
     for (int i = 0; i < 2; i++) {
-        const tm_item *item = found(lists[i], id);
-        const tm_reg *one = NULL;
-        if (id.len == 0 && lists[i] != NULL) one = tm_list_sort(lists[i]);
-        if (item != NULL) {
-            one = name.len == 0 ? &item->add : tm_item_field_get(item, name);
+        tm_item_field one;
+        if (tm_item_get(found(lists[i], id), name, &one)) {
+            (void)tm_reg_join(&reg, &one.reg);
         }
-        if (one != NULL && written(one)) (void)tm_reg_join(&reg, one);
     }
     return reg;
 }
@@ -222,7 +225,7 @@ static void touch_all(tm_engine *e) {
     for (int i = 0; i < 2; i++) {
         size_t count = lists[i] != NULL ? tm_list_count(lists[i]) : 0;
         for (size_t k = 0; k < count; k++) {
-            tm_view_touch(e, tm_list_at(lists[i], k)->id);
+            tm_view_touch(e, tm_item_id(tm_list_at(lists[i], k)));
         }
     }
     size_t at = 0;

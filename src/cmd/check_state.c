@@ -122,16 +122,17 @@ tm_status tm_check_shown_list(const tm_list *list, tm_arena *arena, tm_buf *out)
     for (size_t i = 0; i < tm_list_count(list); i++) {
         const tm_item *item = tm_list_at(list, i);
         if (!tm_item_live(item)) continue;
-        tm_check_shown_item(&shown, item->id);
-        tm_check_shown_member(&shown, image_member, item->add.value);
-        for (uint32_t f = 0; f < item->field_count; f++) {
-            tm_check_shown_member(&shown, item->fields[f].name,
-                                  item->fields[f].reg.value);
+        tm_check_shown_item(&shown, tm_item_id(item));
+        tm_item_field field;
+        for (size_t at = 0; tm_item_next(item, &at, &field);) {
+            bool add = field.name.len == 0;
+            tm_check_shown_member(&shown, add ? image_member : field.name,
+                                  field.reg.value);
         }
     }
-    const tm_reg *sort = tm_list_sort(list);
+    tm_reg sort = tm_list_sort(list);
     return tm_check_shown_write(
-        &shown, sort->at.browser.len == 0 ? ascending : sort->value, out);
+        &shown, sort.at.browser.len == 0 ? ascending : sort.value, out);
 }
 
 // ---- ids ----------------------------------------------------------------------------
@@ -151,7 +152,7 @@ static tm_status items_write(const tm_item *const *items, size_t count,
     tm_buf_byte(out, '[');
     for (size_t i = 0; i < count; i++) {
         if (i > 0) tm_buf_byte(out, ',');
-        tm_buf_json(out, items[i]->id);
+        tm_buf_json(out, tm_item_id(items[i]));
     }
     tm_buf_byte(out, ']');
     return out->status;
@@ -166,7 +167,7 @@ tm_status tm_check_ids_order(const tm_list *list, tm_arena *arena, tm_buf *out) 
 }
 
 static int item_cmp(const void *a, const void *b) {
-    return tm_span_cmp(((const tm_item *)a)->id, ((const tm_item *)b)->id);
+    return tm_span_cmp(tm_item_id(a), tm_item_id(b));
 }
 
 tm_status tm_check_ids_dead(const tm_list *list, tm_arena *arena, tm_buf *out) {

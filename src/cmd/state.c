@@ -91,43 +91,43 @@ static int view_read(view *seen, tm_store *store, uint64_t until) {
 
 // ---- for people ---------------------------------------------------------------------
 
-static const tm_reg *shown_field(const tm_item *item, const char *name) {
-    const tm_reg *reg = tm_item_field_get(item, tm_text(name));
-    return reg == NULL || reg->value.ptr == NULL ? NULL : reg;
+static tm_span shown_field(const tm_item *item, const char *name) {
+    return tm_item_reg(item, tm_text(name)).value;
 }
 
 static void item_say(size_t place, const tm_item *item) {
-    const tm_reg *number = shown_field(item, "photoNumber");
-    const tm_reg *words = shown_field(item, "description");
+    tm_span number = shown_field(item, "photoNumber");
+    tm_span words = shown_field(item, "description");
     tm_buf out = {.alloc = &tm_host_alloc};
-    tm_say_safe(&out, item->add.value);
-    if (number != NULL) {
+    tm_say_safe(&out, shown_field(item, ""));
+    if (number.ptr != NULL) {
         tm_buf_text(&out, "  photo ");
-        tm_say_safe(&out, number->value);
+        tm_say_safe(&out, number);
     }
-    if (words != NULL) {
+    if (words.ptr != NULL) {
         tm_buf_text(&out, "  \"");
-        tm_say_safe(&out, words->value);
+        tm_say_safe(&out, words);
         tm_buf_text(&out, "\"");
     }
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        const tm_item_field *field = &item->fields[i];
-        if (&field->reg == number || &field->reg == words) continue;
-        if (field->reg.value.ptr == NULL) continue;
+    tm_item_field field;
+    for (size_t at = 0; tm_item_next(item, &at, &field);) {
+        tm_span value = field.reg.value;
+        if (field.name.len == 0 || value.ptr == NULL) continue;
+        if (value.ptr == number.ptr || value.ptr == words.ptr) continue;
         tm_buf_text(&out, "  ");
-        tm_say_safe(&out, field->name);
+        tm_say_safe(&out, field.name);
         tm_buf_text(&out, "=\"");
-        tm_say_safe(&out, field->reg.value);
+        tm_say_safe(&out, value);
         tm_buf_text(&out, "\"");
     }
     tm_buf_text(&out, "  (");
-    tm_say_safe(&out, item->id);
+    tm_say_safe(&out, tm_item_id(item));
     (void)printf("%5zu  %.*s)\n", place, (int)out.len, (const char *)out.ptr);
     tm_buf_deinit(&out);
 }
 
 static bool is_descending(const tm_list *list) {
-    return tm_span_equal_text(tm_list_sort(list)->value, "desc");
+    return tm_span_equal_text(tm_list_sort(list).value, "desc");
 }
 
 static void view_say(const view *seen, const tm_item *const *order) {
@@ -160,14 +160,14 @@ static void member_json(tm_buf *out, tm_span name, tm_span value) {
 
 static void item_json(tm_buf *out, const tm_item *item) {
     tm_buf_text(out, "{\"instanceId\":");
-    tm_buf_json(out, item->id);
-    member_json(out, tm_text("imageId"), item->add.value);
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        const tm_item_field *field = &item->fields[i];
-        if (field->reg.value.ptr == NULL) continue;
-        if (tm_span_equal_text(field->name, "instanceId")) continue;
-        if (tm_span_equal_text(field->name, "imageId")) continue;
-        member_json(out, field->name, field->reg.value);
+    tm_buf_json(out, tm_item_id(item));
+    member_json(out, tm_text("imageId"), shown_field(item, ""));
+    tm_item_field field;
+    for (size_t at = 0; tm_item_next(item, &at, &field);) {
+        if (field.name.len == 0 || field.reg.value.ptr == NULL) continue;
+        if (tm_span_equal_text(field.name, "instanceId")) continue;
+        if (tm_span_equal_text(field.name, "imageId")) continue;
+        member_json(out, field.name, field.reg.value);
     }
     tm_buf_byte(out, '}');
 }

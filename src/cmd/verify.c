@@ -318,7 +318,7 @@ static void ending_look(verify *run, uint64_t head) {
     out->writers = run->writers.count;
     out->live = tm_list_live(run->list);
     for (size_t i = 0; i < tm_list_count(run->list); i++) {
-        if (tm_list_at(run->list, i)->dead) out->dead++;
+        if (tm_item_dead(tm_list_at(run->list, i))) out->dead++;
     }
 }
 

@@ -10,6 +10,8 @@
 #define COMPACT_MIN 16384u // less idle memory is not worth compacting
 #define SIZE_FRAME  96u // {"format":1,"browsers":[],"dead":[],"items":[],"sort":}
 
+static const tm_span no_name = TM_LIT("");
+
 // ---- making and freeing -------------------------------------------------------------
 
 tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
@@ -19,8 +21,7 @@ tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
     made->seed = seed;
     made->size = SIZE_FRAME;
     made->compact_at = COMPACT_MIN;
-    tm_table_init(&made->browsers, alloc, seed);
-    tm_table_init(&made->names, alloc, seed);
+    tm_table_init(&made->words, alloc, seed);
     tm_table_init(&made->unknown_ids, alloc, seed);
     *list = made;
     return TM_OK;
@@ -28,32 +29,16 @@ tm_status tm_list_new(const tm_alloc *alloc, tm_seed seed, tm_list **list) {
 
 #if TM_BROWSER
 
-static void text_put(tm_list *list, const tm_span *text) {
-    tm_pool_put(&list->pool, text->ptr, text->len);
-}
-
-static void words_put(tm_list *list, const tm_table *words) {
-    size_t at = 0;
-    for (tm_table_slot *slot; (slot = tm_table_next(words, &at)) != NULL;) {
-        tm_pool_put(&list->pool, slot->value, sizeof(list_word) + slot->key.len);
-    }
-}
-
 // Whatever list_join.c took from the pool.
 static void blocks_free(tm_list *list) {
     for (uint32_t i = 0; i < list->count; i++) {
-        tm_item *item = list->items[i];
-        text_put(list, &item->add.value);
-        for (uint32_t k = 0; k < item->field_count; k++) {
-            text_put(list, &item->fields[k].reg.value);
-        }
-        tm_pool_put(&list->pool, item->fields,
-                    item->field_count * sizeof *item->fields);
-        tm_pool_put(&list->pool, item, sizeof *item + item->id.len);
+        tm_pool_put(&list->pool, list->items[i], list->items[i]->cap);
     }
-    text_put(list, &list->sort.value);
-    words_put(list, &list->browsers);
-    words_put(list, &list->names);
+    if (list->sort != NULL) tm_pool_put(&list->pool, list->sort, list->sort->cap);
+    size_t at = 0;
+    for (tm_table_slot *slot; (slot = tm_table_next(&list->words, &at)) != NULL;) {
+        tm_pool_put(&list->pool, slot->value, sizeof(list_word) + slot->key.len);
+    }
 }
 
 #else
@@ -68,8 +53,7 @@ void tm_list_free(tm_list *list) {
     if (list == NULL) return;
     const tm_alloc *alloc = list->alloc;
     blocks_free(list);
-    tm_table_deinit(&list->browsers);
-    tm_table_deinit(&list->names);
+    tm_table_deinit(&list->words);
     tm_table_deinit(&list->unknown_ids);
     tm_alloc_put(alloc, list->items, list->item_cap * sizeof *list->items);
     tm_alloc_put(alloc, list->places, list->place_cap * sizeof *list->places);
@@ -85,19 +69,17 @@ void tm_list_free(tm_list *list) {
 // Everything but the unknown operations.
 static tm_status registers_join(tm_list *list, const tm_list *from) {
     tm_status status = TM_OK;
-    bool changed = false;
     for (uint32_t i = 0; i < from->count && status == TM_OK; i++) {
-        status = tm_list_item_join(list, from->items[i], &changed);
+        const tm_item *item = from->items[i];
+        status = item->dead ? tm_list_join_dead(list, tm_item_id(item))
+                            : tm_list_join_item(list, item);
     }
-    if (status == TM_OK && tm_list_written(&from->sort)) {
-        status = tm_list_sort_join(list, &from->sort, &changed);
-    }
-    return status;
+    return status == TM_OK ? tm_list_join_item(list, from->sort) : status;
 }
 
 // ---- compacting ---------------------------------------------------------------------
 
-// Blocks of one class do not serve another. A list whose values keep changing their
+// Blocks of one class do not serve another. A list whose items keep changing their
 // lengths would gather free blocks for ever, and browsers that nothing names any more;
 // when more lies idle than is in use, all is joined into a new list, which becomes this
 // one, and the old memory goes back.
@@ -128,7 +110,7 @@ static void unknown_move(tm_list *to, tm_list *from) {
     tm_table_init(&from->unknown_ids, from->alloc, from->seed);
 }
 
-// Called when a change is complete: the spans it borrowed may have been our own.
+// Called when a change is complete.
 static void compact_maybe(tm_list *list) {
     size_t idle = list->pool.idle + list->unused;
     if (idle < list->compact_at || idle < list->pool.total / 2) return;
@@ -148,32 +130,30 @@ static void compact_maybe(tm_list *list) {
 
 // ---- the changes, from outside ------------------------------------------------------
 
-// An operation about an item, as an item.
+// An operation of a known type, as what it writes.
 static tm_status op_join(tm_list *list, const tm_op *op, bool *changed) {
-    tm_item_field fields[TM_FIELDS_MAX];
-    tm_item item = {.id = op->instance_id, .dead = op->type == TM_OP_DELETE};
-    if (op->type == TM_OP_ADD) {
-        item.add.at = op->at;
-        item.add.value = op->image_id;
+    tm_item_field fields[TM_FIELDS_MAX + 1], *field = fields;
+    list_write write = {.id = op->instance_id, .dead = op->type == TM_OP_DELETE};
+    if (op->type == TM_OP_ADD || op->type == TM_OP_SORT) {
+        field->name = no_name;
+        field->reg.at = op->at;
+        field++->reg.value = op->type == TM_OP_ADD ? op->image_id : op->sort;
     }
-    item.fields = fields;
-    item.field_count = op->field_count;
     for (uint32_t i = 0; i < op->field_count; i++) {
-        fields[i].name = op->fields[i].name;
-        fields[i].reg.at = op->at;
-        fields[i].reg.value = op->fields[i].value;
+        field->name = op->fields[i].name;
+        field->reg.at = op->at;
+        field++->reg.value = op->fields[i].value;
     }
-    return tm_list_item_join(list, &item, changed);
+    write.fields = fields;
+    write.count = (uint32_t)(field - fields);
+    return tm_list_item_join(list, &write, changed);
 }
 
 tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
     TM_ASSERT(op->fault == TM_FAULT_NONE);
     tm_status status;
     bool did = false;
-    if (op->type == TM_OP_SORT) {
-        tm_reg write = {.at = op->at, .value = op->sort};
-        status = tm_list_sort_join(list, &write, &did);
-    } else if (op->type == TM_OP_UNKNOWN) {
+    if (op->type == TM_OP_UNKNOWN) {
         TM_ASSERT(op->raw.len > 0); // it has no other form
         status = tm_list_unknown_keep(list, &op->id, &op->raw);
     } else {
@@ -184,9 +164,9 @@ tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *changed) {
     return status;
 }
 
-static tm_status item_give(tm_list *list, const tm_item *item) {
+static tm_status item_give(tm_list *list, const list_write *write) {
     bool changed = false;
-    tm_status status = tm_list_item_join(list, item, &changed);
+    tm_status status = tm_list_item_join(list, write, &changed);
     compact_maybe(list);
     return status;
 }
@@ -194,23 +174,20 @@ static tm_status item_give(tm_list *list, const tm_item *item) {
 tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
                              const tm_reg *write) {
     tm_item_field field = {name, *write};
-    tm_item item = {.id = id, .fields = &field, .field_count = 1};
-    if (name.len == 0) {
-        item.add = *write;
-        item.field_count = 0;
-    }
-    return item_give(list, &item);
+    return item_give(list, &(list_write){id, false, 1, &field});
 }
 
 tm_status tm_list_join_dead(tm_list *list, tm_span id) {
-    tm_item item = {.id = id, .dead = true};
-    return item_give(list, &item);
+    return item_give(list, &(list_write){id, true, 0, NULL});
 }
 
-tm_status tm_list_join_sort(tm_list *list, const tm_reg *write) {
-    bool changed = false;
-    tm_status status = tm_list_sort_join(list, write, &changed);
-    compact_maybe(list);
+tm_status tm_list_join_item(tm_list *list, const tm_item *from) {
+    tm_status status = TM_OK;
+    tm_item_field field;
+    for (size_t at = 0;
+         from != NULL && status == TM_OK && tm_item_next(from, &at, &field);) {
+        status = tm_list_join_field(list, tm_item_id(from), field.name, &field.reg);
+    }
     return status;
 }
 
@@ -228,18 +205,77 @@ tm_status tm_list_join(tm_list *list, const tm_list *from) {
 // ---- reading ------------------------------------------------------------------------
 
 bool tm_item_live(const tm_item *item) {
-    return item != NULL && !item->dead && tm_list_written(&item->add);
+    return item != NULL && item->added;
 }
 
-const tm_reg *tm_item_field_get(const tm_item *item, tm_span name) {
-    if (item == NULL) return NULL;
-    bool found;
-    uint32_t place = tm_list_field_place(item, &name, &found);
-    return found ? &item->fields[place].reg : NULL;
+bool tm_item_dead(const tm_item *item) {
+    return item != NULL && item->dead;
+}
+
+tm_span tm_item_id(const tm_item *item) {
+    return (tm_span){(const uint8_t *)(item + 1), item->id_len};
+}
+
+static uint64_t number_get(const uint8_t **at) {
+    uint64_t number = 0;
+    if (TM_BROWSER) {
+        memcpy(&number, *at, sizeof number);
+        *at += sizeof number;
+        return number;
+    }
+    uint8_t byte;
+    unsigned shift = 0;
+    do {
+        byte = *(*at)++;
+        number |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte > 0x7f);
+    return number;
+}
+
+static tm_span word_get(const uint8_t **at) {
+    const list_word *word;
+    memcpy(&word, *at, sizeof word);
+    *at += sizeof word;
+    return (tm_span){word->text, word->len};
+}
+
+bool tm_item_next(const tm_item *item, size_t *at, tm_item_field *field) {
+    if (*at == 0) *at = sizeof *item + item->id_len;
+    if (*at == item->size) return false;
+    const uint8_t *byte = (const uint8_t *)item + *at;
+    tm_reg *reg = &field->reg;
+    field->name = word_get(&byte);
+    reg->at.browser = word_get(&byte);
+    memcpy(&reg->at.time, byte, sizeof reg->at.time);
+    byte += sizeof reg->at.time;
+    reg->at.version = number_get(&byte);
+    size_t len = (size_t)number_get(&byte);
+    reg->value = (tm_span){NULL, 0};
+    if (len > 0) reg->value = (tm_span){byte, len - 1};
+    *at = (size_t)(byte + reg->value.len - (const uint8_t *)item);
+    return true;
+}
+
+bool tm_item_get(const tm_item *item, tm_span name, tm_item_field *field) {
+    size_t at = 0;
+    while (item != NULL && tm_item_next(item, &at, field)) {
+        if (tm_span_cmp(field->name, name) == 0) return true;
+    }
+    memset(field, 0, sizeof *field);
+    return false;
+}
+
+tm_reg tm_item_reg(const tm_item *item, tm_span name) {
+    tm_item_field field;
+    (void)tm_item_get(item, name, &field);
+    return field.reg;
 }
 
 const tm_item *tm_list_find(const tm_list *list, tm_span id) {
-    return tm_list_item_find(list, &id, (uint32_t)tm_hash(list->seed, id));
+    tm_item *const *found =
+        tm_list_item_find(list, &id, (uint32_t)tm_hash(list->seed, id));
+    return found == NULL ? NULL : *found;
 }
 
 size_t tm_list_count(const tm_list *list) {
@@ -255,8 +291,8 @@ size_t tm_list_live(const tm_list *list) {
     return list->live;
 }
 
-const tm_reg *tm_list_sort(const tm_list *list) {
-    return &list->sort;
+tm_reg tm_list_sort(const tm_list *list) {
+    return tm_item_reg(list->sort, no_name);
 }
 
 size_t tm_list_unknown_count(const tm_list *list) {
@@ -278,9 +314,9 @@ tm_digest tm_list_digest(const tm_list *list) {
 
 // Two items can share a stamp only by somebody's mistake; even then all show one order.
 static int display_cmp(const void *a, const void *b) {
-    const tm_item *x = a, *y = b;
-    int order = tm_stamp_cmp(&x->add.at, &y->add.at);
-    return order != 0 ? order : tm_span_cmp(x->id, y->id);
+    tm_reg x = tm_item_reg(a, no_name), y = tm_item_reg(b, no_name);
+    int order = tm_stamp_cmp(&x.at, &y.at);
+    return order != 0 ? order : tm_span_cmp(tm_item_id(a), tm_item_id(b));
 }
 
 void tm_list_order(const tm_list *list, const tm_item **order) {
@@ -292,7 +328,7 @@ void tm_list_order(const tm_list *list, const tm_item **order) {
     }
     TM_ASSERT(live == list->live);
     tm_sort((const void **)order, live, display_cmp);
-    if (tm_span_cmp(list->sort.value, desc) != 0) return;
+    if (tm_span_cmp(tm_list_sort(list).value, desc) != 0) return;
     for (size_t i = 0; i < live / 2; i++) {
         const tm_item *swap = order[i];
         order[i] = order[live - 1 - i];

@@ -9,8 +9,9 @@
 // No limit is enforced here beyond memory: limits are decided at acceptance, never in
 // the merge (DESIGN 6). The numbers that a decision needs are kept up to date.
 //
-// The list owns copies of everything it holds. Browser ids are interned: a list of ten
-// thousand items names few writers.
+// The list owns copies of everything it holds. Ids of browsers and names of fields are
+// interned: a list of ten thousand items knows few of either. What it is given to copy
+// must not lie in itself.
 //
 // Knows core/op.h, core/reg.h, core/table.h, core/digest.h.
 #ifndef TM_CORE_LIST_H
@@ -25,19 +26,20 @@
 // digest means is a new number.
 #define TM_STATE_FORMAT 1
 
+// A register of an item. The one without a name is `add`, whose value is the imageId.
 typedef struct tm_item_field {
     tm_span name;
     tm_reg reg;
 } tm_item_field;
 
-// What a reader of the list sees; lent until the list changes.
+// One block: this, the id, the registers one behind the other, `add` first if it was
+// written, then by name, by bytes. Read it with the functions below. Lent until the list
+// changes.
 typedef struct tm_item {
-    tm_span id;
-    bool dead;
-    tm_reg add;            // value = imageId; never written: at.browser.len == 0
-    tm_item_field *fields; // sorted by name, by bytes
-    uint32_t field_count;
-    uint32_t index; // its place in the list, 0 .. count-1, in order of arrival
+    uint32_t size; // of all of it
+    uint32_t cap;  // of the block
+    bool dead, added;
+    uint8_t id_len;
 } tm_item;
 
 typedef struct tm_list tm_list;
@@ -59,22 +61,32 @@ TM_MUST_USE tm_status tm_list_apply(tm_list *list, const tm_op *op, bool *change
 TM_MUST_USE tm_status tm_list_join(tm_list *list, const tm_list *from);
 
 // Joins of single parts, for those who hold registers and not operations. The spans are
-// borrowed. tm_list_join_field with an empty name joins `add`.
+// borrowed. tm_list_join_field with an empty name joins `add`; with an empty id, too, the
+// sort direction, which lies in an item without an id. tm_list_join_item joins the
+// registers of another list's item; NULL: none.
 TM_MUST_USE tm_status tm_list_join_field(tm_list *list, tm_span id, tm_span name,
                                          const tm_reg *write);
 TM_MUST_USE tm_status tm_list_join_dead(tm_list *list, tm_span id);
-TM_MUST_USE tm_status tm_list_join_sort(tm_list *list, const tm_reg *write);
+TM_MUST_USE tm_status tm_list_join_item(tm_list *list, const tm_item *from);
 
-bool tm_item_live(const tm_item *item);                             // NULL: false
-const tm_reg *tm_item_field_get(const tm_item *item, tm_span name); // NULL: none
+bool tm_item_live(const tm_item *item); // NULL: false
+bool tm_item_dead(const tm_item *item); // NULL: false
+tm_span tm_item_id(const tm_item *item);
 
-const tm_item *tm_list_find(const tm_list *list,
-                            tm_span id);   // NULL: never heard of
+// tm_item_next - the registers, one after another: start with *at = 0; false at the end.
+bool tm_item_next(const tm_item *item, size_t *at, tm_item_field *field);
+
+// tm_item_get - the register of this name. Never written, or item NULL: false, and it is
+// all zero, so at.browser.len == 0.
+bool tm_item_get(const tm_item *item, tm_span name, tm_item_field *field);
+tm_reg tm_item_reg(const tm_item *item, tm_span name); // likewise, by value
+
+// tm_list_find - NULL: never heard of. With an empty id: what the sort direction lies in.
+const tm_item *tm_list_find(const tm_list *list, tm_span id);
 size_t tm_list_count(const tm_list *list); // items, dead ones too
 const tm_item *tm_list_at(const tm_list *list, size_t index); // in order of arrival
 size_t tm_list_live(const tm_list *list);                     // live items
-const tm_reg *
-tm_list_sort(const tm_list *list); // never written: at.browser.len == 0
+tm_reg tm_list_sort(const tm_list *list); // never written: at.browser.len == 0
 size_t tm_list_unknown_count(const tm_list *list);
 tm_span tm_list_unknown(const tm_list *list,
                         size_t index); // raw operations, by arrival

@@ -6,16 +6,18 @@
 
 // ---- writing ------------------------------------------------------------------------
 
+static const tm_span no_name = TM_LIT("");
+
 // What is sorted before it is written. All allocated together.
 typedef struct list_plan {
     const void **items;    // dead ones first, each part by id
     const void **browsers; // the interned text of those that a register names
-    uint32_t *ranks;       // by a browser's number: its place among them
+    uint32_t *ranks;       // by a word's number: its place among them
     size_t dead, count, browser_count;
 } list_plan;
 
 static int item_cmp(const void *a, const void *b) {
-    return tm_span_cmp(((const tm_item *)a)->id, ((const tm_item *)b)->id);
+    return tm_span_cmp(tm_item_id(a), tm_item_id(b));
 }
 
 static int browser_cmp(const void *a, const void *b) {
@@ -37,8 +39,7 @@ static void items_plan(const tm_list *list, list_plan *plan) {
 
 static void browsers_plan(const tm_list *list, list_plan *plan) {
     size_t at = 0;
-    for (tm_table_slot *slot;
-         (slot = tm_table_next(&list->browsers, &at)) != NULL;) {
+    for (tm_table_slot *slot; (slot = tm_table_next(&list->words, &at)) != NULL;) {
         if (tm_list_word(slot->key)->uses == 0) continue;
         plan->browsers[plan->browser_count++] = slot;
     }
@@ -74,15 +75,21 @@ static void reg_write(const list_plan *plan, tm_buf *out, const tm_reg *reg) {
 }
 
 static void item_write(const list_plan *plan, tm_buf *out, const tm_item *item) {
+    tm_item_field field;
+    size_t at = 0;
     tm_buf_byte(out, '[');
-    tm_buf_json(out, item->id);
-    tm_buf_byte(out, ',');
-    reg_write(plan, out, &item->add);
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        tm_buf_text(out, ",[");
-        tm_buf_json(out, item->fields[i].name);
+    tm_buf_json(out, tm_item_id(item));
+    if (!item->added) tm_buf_text(out, ",null");
+    while (tm_item_next(item, &at, &field)) {
         tm_buf_byte(out, ',');
-        reg_write(plan, out, &item->fields[i].reg);
+        if (field.name.len == 0) {
+            reg_write(plan, out, &field.reg);
+            continue;
+        }
+        tm_buf_byte(out, '[');
+        tm_buf_json(out, field.name);
+        tm_buf_byte(out, ',');
+        reg_write(plan, out, &field.reg);
         tm_buf_byte(out, ']');
     }
     tm_buf_byte(out, ']');
@@ -99,7 +106,7 @@ static void plan_write(const tm_list *list, const list_plan *plan, tm_buf *out) 
     tm_buf_text(out, "],\"dead\":[");
     for (size_t i = 0; i < plan->dead; i++) {
         if (i > 0) tm_buf_byte(out, ',');
-        tm_buf_json(out, ((const tm_item *)plan->items[i])->id);
+        tm_buf_json(out, tm_item_id(plan->items[i]));
     }
     tm_buf_text(out, "],\"items\":[");
     for (size_t i = plan->dead; i < plan->count; i++) {
@@ -107,14 +114,14 @@ static void plan_write(const tm_list *list, const list_plan *plan, tm_buf *out) 
         item_write(plan, out, plan->items[i]);
     }
     tm_buf_text(out, "],\"sort\":");
-    reg_write(plan, out, &list->sort);
+    tm_reg sort = tm_list_sort(list);
+    reg_write(plan, out, &sort);
     tm_buf_byte(out, '}');
 }
 
 void tm_list_write(const tm_list *list, tm_buf *out) {
-    size_t browsers = list->browsers.count;
-    size_t size =
-        (list->count + browsers) * sizeof(void *) + browsers * sizeof(uint32_t);
+    size_t words = list->words.count;
+    size_t size = (list->count + words) * sizeof(void *) + words * sizeof(uint32_t);
     uint8_t *memory = tm_alloc_get(out->alloc, size);
     if (memory == NULL) {
         out->status = TM_E_NOMEM;
@@ -122,7 +129,7 @@ void tm_list_write(const tm_list *list, tm_buf *out) {
     }
     list_plan plan = {.items = (const void **)(void *)memory};
     plan.browsers = plan.items + list->count;
-    plan.ranks = (uint32_t *)(void *)(plan.browsers + browsers);
+    plan.ranks = (uint32_t *)(void *)(plan.browsers + words);
     items_plan(list, &plan);
     browsers_plan(list, &plan);
     plan_write(list, &plan, out);
@@ -271,7 +278,6 @@ static void field_read(list_reading *reading, tm_span id) {
 }
 
 static void item_read(list_reading *reading) {
-    static const tm_span no_name = TM_LIT("");
     tm_json *in = reading->in;
     tm_reg add;
     bool written = false;
@@ -326,8 +332,7 @@ static void sort_read(list_reading *reading) {
     if (tm_span_cmp(sort.value, asc) != 0 && tm_span_cmp(sort.value, desc) != 0) {
         (void)tm_json_fail(in, TM_WHY("sort is not asc or desc"));
     }
-    if (!is_well(reading)) return;
-    if (tm_list_join_sort(reading->list, &sort) != TM_OK) no_memory(reading);
+    field_join(reading, no_name, no_name, &sort);
 }
 
 tm_status tm_list_read(tm_list *list, tm_json *in) {

@@ -78,14 +78,8 @@ static item_view view_of(const tm_list *list, const tm_list *overlay, tm_span id
     const tm_item *a = tm_list_find(list, id);
     const tm_item *b = overlay == NULL ? NULL : tm_list_find(overlay, id);
     item_view view = {a != NULL || b != NULL, false, false};
-    if (a != NULL) {
-        view.added = a->add.at.browser.len > 0;
-        view.dead = a->dead;
-    }
-    if (b != NULL) {
-        view.added = view.added || b->add.at.browser.len > 0;
-        view.dead = view.dead || b->dead;
-    }
+    view.added = (a != NULL && a->added) || (b != NULL && b->added);
+    view.dead = tm_item_dead(a) || tm_item_dead(b);
     return view;
 }
 
@@ -125,19 +119,30 @@ static tm_status overlay_make(tm_draft *draft, tm_ledger *ledger) {
     return status;
 }
 
+static bool has_field(const tm_item *item, tm_span name) {
+    return tm_item_reg(item, name).at.browser.len > 0;
+}
+
+// How many fields the item has that `without` lacks.
+static size_t fields_of(const tm_item *item, const tm_item *without) {
+    size_t count = 0;
+    tm_item_field field;
+    for (size_t at = 0; item != NULL && tm_item_next(item, &at, &field);) {
+        count += field.name.len > 0 && !has_field(without, field.name);
+    }
+    return count;
+}
+
 // How many fields the item would have.
 static size_t fields_after(const tm_list *list, const tm_list *overlay,
                            const tm_op *op) {
     const tm_item *a = tm_list_find(list, op->instance_id);
     const tm_item *b =
         overlay == NULL ? NULL : tm_list_find(overlay, op->instance_id);
-    size_t count = a == NULL ? 0 : a->field_count;
-    for (uint32_t i = 0; b != NULL && i < b->field_count; i++) {
-        count += tm_item_field_get(a, b->fields[i].name) == NULL;
-    }
+    size_t count = fields_of(a, NULL) + fields_of(b, a);
     for (uint32_t i = 0; i < op->field_count; i++) {
-        count += tm_item_field_get(a, op->fields[i].name) == NULL &&
-                 tm_item_field_get(b, op->fields[i].name) == NULL;
+        count +=
+            !has_field(a, op->fields[i].name) && !has_field(b, op->fields[i].name);
     }
     return count;
 }
@@ -167,7 +172,7 @@ static bool far_from_limits(const tm_draft *draft, const tm_list *list,
     if (op->field_count == 0) return true;
     size_t fields = fields_after(list, NULL, op);
     const tm_item *item = tm_list_find(list, op->instance_id);
-    if (item != NULL && fields == item->field_count) return true; // none is new
+    if (item != NULL && fields == fields_of(item, NULL)) return true; // none is new
     return fields <= TM_FIELDS_MAX && !draft_touches(draft, op);
 }
 

@@ -16,19 +16,22 @@ static bool named(tm_span name, const char *text) {
 
 static void item_write(tm_buf *out, const tm_item *item) {
     tm_buf_text(out, "{\"instanceId\":");
-    tm_buf_json(out, item->id);
-    tm_put_text(out, "imageId", item->add.value);
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        const tm_item_field *field = &item->fields[i];
-        if (field->reg.value.ptr == NULL) continue;
+    tm_buf_json(out, tm_item_id(item));
+    tm_item_field field;
+    for (size_t at = 0; tm_item_next(item, &at, &field);) {
+        if (field.name.len == 0) {
+            tm_put_text(out, "imageId", field.reg.value);
+            continue;
+        }
+        if (field.reg.value.ptr == NULL) continue;
         // A key must not stand here twice.
-        if (named(field->name, "instanceId") || named(field->name, "imageId")) {
+        if (named(field.name, "instanceId") || named(field.name, "imageId")) {
             continue;
         }
         tm_buf_byte(out, ',');
-        tm_buf_json(out, field->name);
+        tm_buf_json(out, field.name);
         tm_buf_byte(out, ':');
-        tm_buf_json(out, field->reg.value);
+        tm_buf_json(out, field.reg.value);
     }
     tm_buf_byte(out, '}');
 }
@@ -61,8 +64,8 @@ static void answer_state(tm_call *call, uint64_t version, const tm_list *list,
     tm_put_number(out, "serverTime", service->now.wall_ms);
     tm_put_key(out, "vector");
     tm_status status = tm_book_write_vector(book, arena, out);
-    const tm_reg *sort = tm_list_sort(list);
-    tm_put_text(out, "sort", sort->at.browser.len == 0 ? asc : sort->value);
+    tm_reg sort = tm_list_sort(list);
+    tm_put_text(out, "sort", sort.at.browser.len == 0 ? asc : sort.value);
     tm_put_key(out, "selectedImages");
     if (status == TM_OK) status = items_write(out, list, arena);
     tm_buf_byte(out, '}');

@@ -136,24 +136,24 @@ static void equal_wait(tm_world *world) {
 // newer there.
 // A server whose clock ran back gives what is offered smaller stamps than it had.
 static bool reg_kept(const tm_reg *old, const tm_reg *now, bool clock) {
-    if (!clock) return old->at.browser.len == 0 || now != NULL;
     return old->at.browser.len == 0 ||
-           (now != NULL && now->at.time >= old->at.time);
+           (now->at.browser.len > 0 && (!clock || now->at.time >= old->at.time));
 }
 
 static const char *lost_of(const tm_list *old, const tm_list *now, bool clock) {
-    if (!reg_kept(tm_list_sort(old), tm_list_sort(now), clock))
-        return "the sort direction";
+    tm_reg was = tm_list_sort(old), is = tm_list_sort(now);
+    if (!reg_kept(&was, &is, clock)) return "the sort direction";
     for (size_t i = 0; i < tm_list_count(old); i++) {
         const tm_item *item = tm_list_at(old, i);
-        const tm_item *other = tm_list_find(now, item->id);
+        const tm_item *other = tm_list_find(now, tm_item_id(item));
         if (other == NULL) return "an item";
         if (other->dead) continue;
         if (item->dead) return "a deletion";
-        if (!reg_kept(&item->add, &other->add, clock)) return "an item's image";
-        for (uint32_t k = 0; k < item->field_count; k++) {
-            const tm_reg *reg = tm_item_field_get(other, item->fields[k].name);
-            if (!reg_kept(&item->fields[k].reg, reg, clock)) return "a field";
+        tm_item_field field;
+        for (size_t at = 0; tm_item_next(item, &at, &field);) {
+            is = tm_item_reg(other, field.name);
+            if (reg_kept(&field.reg, &is, clock)) continue;
+            return field.name.len == 0 ? "an item's image" : "a field";
         }
     }
     return NULL;
@@ -316,9 +316,6 @@ void tm_sim_heal(tm_world *world) {
     known_look(world, &k);
     if (tm_sim_over(world)) return;
     tm_sim_world_run(world, world->now_ms + 15000); // the windows end
-    // One that was refused by its disk till now may have had to load what another stored.
-    equal_wait(world);
-    if (tm_sim_over(world)) return;
     views_look(world);
     storage_tell(world);
     tm_sim_ghost_check(world, "when all had met");

@@ -183,17 +183,18 @@ void tm_sim_look_page(tm_world *world, tm_sim_page *page, bool thoroughly) {
 static void item_expect(const tm_item *item, tm_buf *out) {
     tm_buf_reset(out);
     tm_buf_text(out, "{\"id\":");
-    tm_buf_json(out, item->id);
+    tm_buf_json(out, tm_item_id(item));
     tm_buf_text(out, ",\"imageId\":");
-    tm_buf_json(out, item->add.value);
+    tm_buf_json(out, tm_item_reg(item, (tm_span){NULL, 0}).value);
     tm_buf_text(out, ",\"fields\":{");
     const char *comma = "";
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        if (item->fields[i].reg.value.ptr == NULL) continue;
+    tm_item_field field;
+    for (size_t at = 0; tm_item_next(item, &at, &field);) {
+        if (field.name.len == 0 || field.reg.value.ptr == NULL) continue;
         tm_buf_text(out, comma);
-        tm_buf_json(out, item->fields[i].name);
+        tm_buf_json(out, field.name);
         tm_buf_byte(out, ':');
-        tm_buf_json(out, item->fields[i].reg.value);
+        tm_buf_json(out, field.reg.value);
         comma = ",";
     }
     tm_buf_text(out, "}}");
@@ -251,15 +252,16 @@ static bool view_same(tm_world *world, tm_sim_page *page, const tm_list *c,
     tm_list_order(c, order);
     for (size_t i = 0; same && i < live; i++) {
         item_expect(order[i], &want);
-        same = tm_engine_item(page->engine, now, order[i]->id, &is) == TM_OK &&
-               tm_span_cmp(is, tm_buf_span(&want)) == 0;
+        same =
+            tm_engine_item(page->engine, now, tm_item_id(order[i]), &is) == TM_OK &&
+            tm_span_cmp(is, tm_buf_span(&want)) == 0;
         if (!same) differ(why, is, tm_buf_span(&want));
     }
     tm_buf_reset(&want);
     tm_buf_byte(&want, '[');
     for (size_t i = 0; i < live; i++) {
         if (i > 0) tm_buf_byte(&want, ',');
-        tm_buf_json(&want, order[i]->id);
+        tm_buf_json(&want, tm_item_id(order[i]));
     }
     tm_buf_byte(&want, ']');
     if (same) {

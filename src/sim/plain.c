@@ -154,12 +154,9 @@ static bool reg_same(const reg *r, const tm_reg *other) {
            same(r->value, other->value);
 }
 
-static const tm_reg *reg_find(const tm_list *list, const reg *r) {
+static tm_reg reg_find(const tm_list *list, const reg *r) {
     if (r->item.len == 0) return tm_list_sort(list);
-    const tm_item *item = tm_list_find(list, span_of(r->item));
-    if (item == NULL) return NULL;
-    return r->field.len == 0 ? &item->add
-                             : tm_item_field_get(item, span_of(r->field));
+    return tm_item_reg(tm_list_find(list, span_of(r->item)), span_of(r->field));
 }
 
 // They are carried along, each as it came, for builds that know them.
@@ -187,8 +184,8 @@ bool tm_plain_equal(const tm_plain *plain, const tm_list *list, char why[256]) {
         const reg *r = &plain->regs[i];
         if (is_dead(plain, span_of(r->item))) continue;
         want++;
-        const tm_reg *other = reg_find(list, r);
-        if (other != NULL && reg_same(r, other)) continue;
+        tm_reg other = reg_find(list, r);
+        if (reg_same(r, &other)) continue;
         (void)snprintf(why, 256,
                        "the state's %.*s.%.*s is not what the log adds up to",
                        (int)r->item.len, (const char *)r->item.ptr,
@@ -197,14 +194,16 @@ bool tm_plain_equal(const tm_plain *plain, const tm_list *list, char why[256]) {
     }
     for (size_t i = 0; i < tm_list_count(list); i++) {
         const tm_item *item = tm_list_at(list, i);
+        tm_item_field field;
         dead += item->dead;
-        if (item->dead) continue;
-        regs += item->field_count + (item->add.at.browser.len > 0);
+        for (size_t at = 0; tm_item_next(item, &at, &field);) {
+            regs++;
+        }
     }
-    regs += tm_list_sort(list)->at.browser.len > 0;
+    regs += tm_list_sort(list).at.browser.len > 0;
     for (size_t i = 0; i < plain->dead_count; i++) {
         const tm_item *item = tm_list_find(list, span_of(plain->dead[i]));
-        if (item != NULL && item->dead) continue;
+        if (tm_item_dead(item)) continue;
         (void)snprintf(why, 256, "%.*s was deleted, and lives",
                        (int)plain->dead[i].len, (const char *)plain->dead[i].ptr);
         return false;

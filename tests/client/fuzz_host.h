@@ -248,8 +248,7 @@ static inline tm_span fuzz_fill(fuzz_page *p, tm_span line) {
 
 static inline bool fuzz_dead(const fuzz_page *p, tm_span id) {
     uint64_t cursor;
-    const tm_item *item = tm_list_find(tm_engine_confirmed(p->engine, &cursor), id);
-    return item != NULL && item->dead;
+    return tm_item_dead(tm_list_find(tm_engine_confirmed(p->engine, &cursor), id));
 }
 
 // All that can be seen from outside: C, the cursor, the dead letters, what is shown.

@@ -66,18 +66,17 @@ static void expect_read(tm_json *in, golden_case *golden) {
 static void item_check(tm_json *in, const tm_list *list, tm_span id) {
     const tm_item *item = tm_list_find(list, id);
     T_TRUE(tm_item_live(item));
-    size_t members = 0, shown = 1; // imageId
-    for (uint32_t i = 0; i < item->field_count; i++) {
-        shown += item->fields[i].reg.value.ptr != NULL;
+    size_t members = 0, shown = 0, at = 0;
+    for (tm_item_field field; tm_item_next(item, &at, &field);) {
+        shown += field.reg.value.ptr != NULL;
     }
     tm_span key, value;
     T_OK(tm_json_open(in, TM_JSON_OBJECT));
     while (tm_json_member(in, &key)) {
         T_OK(tm_json_string(in, &value));
-        const tm_reg *reg =
-            is(key, "imageId") ? &item->add : tm_item_field_get(item, key);
-        assert_non_null(reg);
-        T_SPAN(reg->value, value);
+        tm_reg reg = tm_item_reg(item, is(key, "imageId") ? text_of("") : key);
+        T_TRUE(reg.value.ptr != NULL);
+        T_SPAN(reg.value, value);
         members++;
     }
     T_EQ(shown, members);
@@ -103,7 +102,7 @@ static void state_check(tm_arena *arena, const tm_list *list, tm_span state) {
     }
     T_OK(tm_json_end(&in));
     T_EQ(tm_list_live(list), items);
-    tm_span shown = tm_list_sort(list)->value;
+    tm_span shown = tm_list_sort(list).value;
     T_SPAN(shown.ptr == NULL ? text_of("asc") : shown, sort);
 }
 
@@ -119,7 +118,7 @@ static void order_check(tm_arena *arena, const tm_list *list, tm_span order) {
         tm_span id;
         T_OK(tm_json_string(&in, &id));
         T_TRUE(at < tm_list_live(list));
-        T_SPAN(items[at]->id, id);
+        T_SPAN(tm_item_id(items[at]), id);
         at++;
     }
     T_EQ(tm_list_live(list), at);
@@ -129,7 +128,7 @@ static void tombstones_check(tm_arena *arena, const tm_list *list, tm_span ids) 
     if (ids.ptr == NULL) return;
     size_t dead = 0, want = 0;
     for (size_t i = 0; i < tm_list_count(list); i++) {
-        dead += tm_list_at(list, i)->dead;
+        dead += tm_item_dead(tm_list_at(list, i));
     }
     tm_json in;
     tm_json_init(&in, ids, 16, arena);
@@ -138,7 +137,7 @@ static void tombstones_check(tm_arena *arena, const tm_list *list, tm_span ids) 
         tm_span id;
         T_OK(tm_json_string(&in, &id));
         const tm_item *item = tm_list_find(list, id);
-        T_TRUE(item != NULL && item->dead);
+        T_TRUE(tm_item_dead(item));
     }
     T_EQ(dead, want);
 }
