@@ -215,7 +215,8 @@ static void news_put(tm_service *service, tm_frame *frame) {
 void tm_hub_tell(tm_ledger *ledger, const tm_batch *batch) {
     tm_service *service = ledger->service;
     tm_frame *frame = NULL;
-    bool tried = service->config.news;
+    // What was found by reading on, whoever appended it has told.
+    bool tried = service->config.news && ledger->batch.first != NULL;
     if (tried) frame = batch_frame(ledger, batch);
     if (tried) news_put(service, frame);
     for (tm_sub *sub = ledger->subs, *next; sub != NULL; sub = next) {

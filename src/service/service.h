@@ -58,8 +58,8 @@ typedef struct tm_service_config {
     // Others append to these lists, and nobody tells: what an answer would take from
     // memory is first compared with the store, by one consistent read of the tail.
     bool verify;
-    // The host has ears that this service does not know: every batch that became durable
-    // or was found so is a TM_EFFECT_NEWS, too.
+    // The host has ears that this service does not know: every batch that it made
+    // durable is a TM_EFFECT_NEWS, too.
     bool news;
     bool shared; // other servers append to the same store: doorbell.h
 } tm_service_config;
