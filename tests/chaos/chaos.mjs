@@ -287,7 +287,7 @@ try {
     ...writers.map((writer) => save(writer, () => going)),
   ]);
   try {
-    await Promise.race([share ? chaos(8, 0) : chaos(Number(process.env.KILLS ?? 110), 10), working]);
+    await Promise.race([share ? chaos(6, 0) : chaos(Number(process.env.KILLS ?? 110), 10), working]);
   } finally {
     going = false;
   }
