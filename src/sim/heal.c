@@ -316,6 +316,9 @@ void tm_sim_heal(tm_world *world) {
     known_look(world, &k);
     if (tm_sim_over(world)) return;
     tm_sim_world_run(world, world->now_ms + 15000); // the windows end
+    // One that was refused by its disk till now may have had to load what another stored.
+    equal_wait(world);
+    if (tm_sim_over(world)) return;
     views_look(world);
     storage_tell(world);
     tm_sim_ghost_check(world, "when all had met");
