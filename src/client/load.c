@@ -465,6 +465,21 @@ static void entries_sift(tm_engine *e, size_t *count) {
     }
 }
 
+// Stored twice: as a batch of its own, or by a page that died while it took another name.
+// Then both are copies of one record, which must stay as long as the first is owed.
+static void own_twice(tm_engine *e, tm_own *own, const tm_own *first) {
+    tm_entry *entry = own->entry, *other = first->entry;
+    own_skip(e, own);
+    if (entry->open > 0 || other == NULL ||
+        tm_span_cmp(tm_entry_key(entry), tm_entry_key(other)) != 0) {
+        return;
+    }
+    other->kept.local |= entry->kept.local;
+    other->kept.disk |= entry->kept.disk;
+    other->kept.dirty = true;
+    tm_queue_drop_entry(&e->queue, entry);
+}
+
 tm_status tm_load_adopted(tm_engine *e) {
     size_t count = 0, placed = 0;
     tm_status status = TM_OK;
@@ -485,8 +500,9 @@ tm_status tm_load_adopted(tm_engine *e) {
     tm_sort(line, placed, version_cmp);
     for (size_t i = 0; i < placed && status == TM_OK; i++) {
         tm_own *own = (tm_own *)(uintptr_t)line[i];
-        if (tm_queue_find(&e->queue, own->op.id) != NULL) {
-            own_skip(e, own); // stored twice
+        const tm_own *first = tm_queue_find(&e->queue, own->op.id);
+        if (first != NULL) {
+            own_twice(e, own, first);
             continue;
         }
         status = tm_queue_add(&e->queue, own);

@@ -151,7 +151,11 @@ static int run_shrink(const tm_command *command, tm_simulate_trace *trace) {
         return tm_failure(command, "%s could not be written", name);
     (void)printf(
         "%zu of %zu steps are enough for %s: %s\n  tidemark simulate --replay %s "
-        "--trace    tells the story\n",
+        "--trace    tells the story\nNo case for `tidemark check` is written: one "
+        "says "
+        "what people do, and this depends on when\neach message and each write "
+        "takes "
+        "place. The .trace is the test.\n",
         trace->count, before, tm_sim_invariant_name(result.broken), result.what,
         name);
     return TM_EXIT_FAILED;
