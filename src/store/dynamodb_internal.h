@@ -4,6 +4,7 @@
 //   dynamodb_append.c  a batch: one conditional put, and what a lost answer leads to
 //   dynamodb_read.c    the log: pages, whole batches, up to the first hole
 //   dynamodb_state.c   snapshots: a row, or a manifest and chunks
+//   dynamodb_orphan.c  chunks that no manifest names
 //   dynamodb_trim.c    deleting a prefix; naming all lists
 //   dynamodb_tables.c  what the tables must be
 //   dynamodb_row.c     shapes of keys and rows
@@ -55,6 +56,8 @@ struct tm_dynamodb_list {
     tm_dynamodb_set
         sets[TM_DYNAMODB_SETS_MAX + 1]; // the stored one, then those gone
     size_t sets_count;
+    bool orphans_looked; // for chunks of no known set, at
+    uint64_t orphans_ms; // by the monotonic clock
 
     tm_queue line, chores; // waiting
     bool going;            // jobs are being begun
@@ -157,6 +160,11 @@ void tm_dynamodb_read_begin(tm_dynamodb_job *job);
 void tm_dynamodb_load_begin(tm_dynamodb_job *job);
 void tm_dynamodb_save_begin(tm_dynamodb_job *job);
 void tm_dynamodb_trim_begin(tm_dynamodb_job *job);
+
+// tm_dynamodb_orphans_begin - before a save in chunks: look for lost ones, if it is time,
+// and go on with tm_dynamodb_save_go. false: it is not time.
+bool tm_dynamodb_orphans_begin(tm_dynamodb_job *job);
+void tm_dynamodb_save_go(tm_dynamodb_job *job);
 
 tm_status tm_dynamodb_lists_all(tm_dynamodb *d,
                                 void (*each)(void *context, tm_key key,

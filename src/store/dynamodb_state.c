@@ -450,7 +450,7 @@ static void row_done(tm_dynamodb_call *call) {
     }
     list->saved_known = false;
     // A newer one is there, or this very one of an earlier try: nothing to do. (Chunks
-    // that were written for nothing stay: a few cents, and no reader ever sees them.)
+    // that were written for nothing are found by tomorrow's look: dynamodb_orphan.c.)
     tm_dynamodb_end(job, call->status == TM_E_CONFLICT
                              ? TM_OK
                              : tm_dynamodb_stored(call->status));
@@ -526,8 +526,13 @@ void tm_dynamodb_save_begin(tm_dynamodb_job *job) {
     job->chunked = request->bytes.len > TM_DYNAMODB_CHUNK_MAX;
     if (!job->chunked) {
         row_save(job);
-        return;
+    } else if (!tm_dynamodb_orphans_begin(job)) {
+        tm_dynamodb_save_go(job);
     }
+}
+
+void tm_dynamodb_save_go(tm_dynamodb_job *job) {
+    const tm_store_save *request = save_of(job);
     uint8_t random[8];
     tm_http_random(job->store->http, random, sizeof random);
     for (size_t i = 0; i < sizeof random; i++) {

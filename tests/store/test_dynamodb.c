@@ -726,6 +726,51 @@ static void chunks_die_a_day_later(void **state) {
     tm_store_close(store);
 }
 
+// What a server left that died before its manifest, and what two that took turns forgot.
+static void chunks_without_a_row_die_too(void **state) {
+    (void)state;
+    enum { LEN = 1000000 }; // three chunks
+    static const fake_fault no_manifest[] = {
+        {"PutItem", FAKE_WELL, 3, 0, NULL, 0},
+        {"PutItem", FAKE_UNSENT, 1000, 0, NULL, 0}};
+    tm_store *a = fresh();
+    tm_key key = drive_key("ann", "list");
+    uint8_t *bytes = drive_bytes(1, LEN);
+    tm_span large = {bytes, LEN};
+    T_OK(drive_save(a, key, 1, large));
+    fake_script(world, no_manifest, COUNT(no_manifest));
+    T_STATUS(drive_save(a, key, 2, large), TM_E_AGAIN);
+    fake_script(world, NULL, 0);
+    tm_store_close(a);
+    T_EQ(fake_count(world, STATES), 1 + 3 + 3);
+    a = store_open(NULL);
+    tm_store *b = store_open(NULL);
+    free(drive_load(a, key).bytes);
+    free(drive_load(b, key).bytes);
+    fake_page(world, 64u << 20); // one for all
+    (void)fake_asked(world, NULL);
+    T_OK(drive_save(a, key, 3, large)); // which finds the lost ones
+    T_EQ(fake_asked(world, "Query"), 1);
+    T_OK(drive_save(b, key, 4, large)); // which knows nothing of a's but by looking
+    T_EQ(fake_asked(world, "Query"), 1);
+    T_OK(drive_save(b, key, 5, large));
+    T_EQ(fake_asked(world, "Query"), 0); // once a day
+    T_EQ(fake_count(world, STATES), 1 + 3 * 5);
+    fake_page(world, 1); // a page for each
+    fake_advance(world, 25 * HOUR_MS);
+    T_OK(drive_save(b, key, 6, large));
+    T_EQ(fake_count(world, STATES), 1 + 3 + 3); // and 5's, for a day
+    fake_advance(world, 25 * HOUR_MS);
+    T_OK(drive_save(b, key, 7, t_str("small")));
+    T_EQ(fake_count(world, STATES), 1 + 3);
+    drive_snapshot back = drive_load(b, key);
+    T_EQ(back.seq, 7);
+    free(back.bytes);
+    free(bytes);
+    tm_store_close(a);
+    tm_store_close(b);
+}
+
 static void a_snapshot_that_fails_changes_nothing(void **state) {
     (void)state;
     enum { LEN = 1000000 };
@@ -862,6 +907,7 @@ int main(void) {
         cmocka_unit_test(trim_leaves_the_last_hour),
         cmocka_unit_test(a_snapshot_is_a_row_a_person_can_read),
         cmocka_unit_test(chunks_die_a_day_later),
+        cmocka_unit_test(chunks_without_a_row_die_too),
         cmocka_unit_test(a_snapshot_that_fails_changes_nothing),
         cmocka_unit_test(health_says_what_to_do_and_recovers),
         cmocka_unit_test(bad_options_are_refused),
