@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh - what is tried against others' code: our signatures by two libraries that make
 # them too; the store, the golden cases and the daemon by Amazon's own DynamoDB Local. Needs
-# the preset `release` with its tests. Prints TAP.
+# the preset `release` with its tests, and the npm package built (scripts/build.sh page). Prints TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit
 programs=build/release
