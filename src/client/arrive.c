@@ -22,13 +22,13 @@ typedef struct ack {
 } ack;
 
 typedef struct answer {
-    tm_doc doc;
     got *ops; // ascending by seq
     ack *acks;
     size_t count; // of both
     tm_list *fresh;
     uint64_t fresh_time, version, head;
     tm_span mark;
+    tm_doc doc;
 } answer;
 
 static uint64_t time_of(const tm_doc *doc) {

@@ -389,14 +389,16 @@ static bool keep_event(tm_engine *e, tm_event *event, tm_span key) {
         tm_engine_kept(e, key, false);
         return false;
     }
-    *event = (tm_event){.kind = TM_EVENT_KEEP, .key = key};
+    event->kind = TM_EVENT_KEEP;
+    event->key = key;
     event->value = tm_buf_span(&e->told);
     return true;
 }
 
 static bool forget_event(tm_event *event, tm_kept *kept, tm_span key) {
     kept->local = false;
-    *event = (tm_event){.kind = TM_EVENT_FORGET, .key = key};
+    event->kind = TM_EVENT_FORGET;
+    event->key = key;
     return true;
 }
 

@@ -175,12 +175,13 @@ static bool show_event(tm_engine *e, tm_event *event) {
     tm_view *view = &e->view;
     if (e->nest > 0) return false;
     tm_view_flush(e);
-    *event = (tm_event){.kind = TM_EVENT_SHOW, .key = {e->shown_id, 0}};
     tm_shown *shown = view->changed;
+    if (shown == NULL && !view->order_changed) return false;
+    event->kind = TM_EVENT_SHOW;
+    event->key.ptr = e->shown_id;
     if (shown == NULL) {
-        bool order = view->order_changed;
         view->order_changed = false;
-        return order;
+        return true;
     }
     view->changed = shown->next_changed;
     shown->changed = false;
@@ -193,7 +194,7 @@ static bool show_event(tm_engine *e, tm_event *event) {
 bool tm_engine_event(tm_engine *e, tm_event *event) {
     note_free(e, e->note_told);
     e->note_told = NULL;
-    *event = (tm_event){.kind = TM_EVENT_NONE};
+    *event = (tm_event){0}; // what follows fills in what its kind has
     if (!e->started) return note_event(e, event);
     protections_end(e);
     // A lock is held before anything is stored under its name.
@@ -205,22 +206,21 @@ bool tm_engine_event(tm_engine *e, tm_event *event) {
     }
     if (e->notes_lost) {
         e->notes_lost = false;
-        *event = (tm_event){.kind = TM_EVENT_PROBLEM, .key = TM_SPAN("memory")};
+        event->kind = TM_EVENT_PROBLEM;
+        event->key = TM_SPAN("memory");
         return true;
     }
     if (e->status_changed) {
         e->status_changed = false;
-        *event = (tm_event){.kind = TM_EVENT_STATUS};
+        event->kind = TM_EVENT_STATUS;
         return true;
     }
     tm_buf_reset(&e->told);
-    if (tm_disk_compose(e, &e->told)) {
-        *event = (tm_event){.kind = TM_EVENT_COMMIT, .ticket = e->disk.ticket};
-        event->value = tm_buf_span(&e->told);
-        return true;
-    }
-    *event = (tm_event){.kind = TM_EVENT_NONE};
-    return false;
+    if (!tm_disk_compose(e, &e->told)) return false;
+    event->kind = TM_EVENT_COMMIT;
+    event->ticket = e->disk.ticket;
+    event->value = tm_buf_span(&e->told);
+    return true;
 }
 
 // ---- reading ------------------------------------------------------------------------

@@ -94,7 +94,7 @@ tm_span tm_buf_span(const tm_buf *buf) {
     return (tm_span){buf->ptr, buf->len};
 }
 
-void tm_buf_reset(tm_buf *buf) {
+TM_CALLED void tm_buf_reset(tm_buf *buf) {
     buf->len = 0;
     buf->status = TM_OK;
 }

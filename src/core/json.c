@@ -283,8 +283,8 @@ static inline void space_skip(tm_json *in) {
     in->at = at;
 }
 
-void tm_json_init(tm_json *in, tm_span source, uint32_t depth_max,
-                  tm_arena *arena) {
+TM_CALLED void tm_json_init(tm_json *in, tm_span source, uint32_t depth_max,
+                            tm_arena *arena) {
     TM_ASSERT(depth_max <= TM_JSON_DEPTH_MAX);
     *in = (tm_json){.source = source, .arena = arena, .depth_max = depth_max};
     if (source.len > UINT32_MAX) (void)corrupt(in, TM_WHY("document too long"));

@@ -59,7 +59,7 @@ uint64_t tm_hash(tm_seed seed, tm_span bytes) {
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-void tm_table_init(tm_table *table, const tm_alloc *alloc, tm_seed seed) {
+TM_CALLED void tm_table_init(tm_table *table, const tm_alloc *alloc, tm_seed seed) {
     *table = (tm_table){.alloc = alloc, .seed = seed};
 }
 
