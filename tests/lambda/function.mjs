@@ -19,9 +19,9 @@ const check = (name, good, seen) => {
 };
 let seed = 20261123;
 const random = () => ((seed = (seed * 1103515245 + 12345) % 2 ** 31) / 2 ** 31);
-// Asks until it is so, or half a minute is over: what is waited for happens elsewhere.
+// Asks until it is so, or a minute is over: what is waited for happens elsewhere.
 async function until(ask, good = (seen) => seen) {
-  const end = Date.now() + 30000;
+  const end = Date.now() + 60000; // a frame without an answer is given up after 30 s
   for (;;) {
     const seen = await ask();
     if (good(seen) || Date.now() > end) return seen;

@@ -87,6 +87,13 @@ export function overGateway(options: GatewayOptions): Gateway {
     };
 
     function receive(data: string): void {
+      // "Internal server error": what was sent last has no answer. A new line asks again.
+      if (data.startsWith('{"message"')) {
+        inner.close();
+        outer.onclose?.({ code: 1011 } as never);
+        over = true;
+        return;
+      }
       if (held) return void held.push(data);
       if (data.startsWith('{"type":"SUBSCRIBED"'))
         said = Number(/"frameMax":(\d+)/.exec(data)?.[1] ?? Infinity);

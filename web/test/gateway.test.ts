@@ -109,6 +109,15 @@ test("closed with 1009: the next connection knows", async () => {
   expect(asked).toHaveLength(1);
 });
 
+test("the gateway's own word for an event that failed ends the line", () => {
+  const outer = line();
+  let code = 0;
+  outer.onclose = (event: { code: number }) => (code = event.code);
+  inner.says('{"message": "Internal server error", "connectionId":"x", "requestId":"y"}');
+  inner.says('{"type":"SEEN","list":"photos","version":1}');
+  expect([code, inner.closed, heard]).toEqual([1011, true, []]);
+});
+
 test.each([
   [503, '{"title":"Service Unavailable","code":"unavailable","detail":"later"}', 503, "unavailable"],
   [0, "", 503, "unavailable"],
