@@ -35,9 +35,10 @@ const counter = createServer((incoming, answer) => {
   asked.push(incoming.headers['x-amz-target']?.split('.')[1]);
   const to = new URL(process.env.TM_DYNAMODB);
   const onward = ask_http(
-    { host: to.hostname, port: to.port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+    { host: to.hostname, port: to.port, method: incoming.method, path: incoming.url, agent: false, headers: { ...incoming.headers, connection: 'close' } },
     (got) => {
-      answer.writeHead(got.statusCode, got.headers);
+      const { connection, ...headers } = got.headers; // of that connection, made for this request alone
+      answer.writeHead(got.statusCode, headers);
       got.pipe(answer);
     },
   );
