@@ -74,6 +74,10 @@ static bool step(tm_chunk *chunk, uint8_t byte) {
     return false;
 }
 
+uint64_t tm_chunk_due(const tm_chunk *chunk) {
+    return chunk->state == DATA ? chunk->left : 0;
+}
+
 tm_status tm_chunk_feed(tm_chunk *chunk, tm_span bytes, size_t *used,
                         tm_span *data) {
     size_t at = 0;

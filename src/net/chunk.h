@@ -27,6 +27,10 @@ typedef struct tm_chunk {
     uint16_t extension;
 } tm_chunk;
 
+// tm_chunk_due - how much data its chunk still has; 0 while its size is being read: as long
+// as the line may turn out to be none, its number is not judged.
+uint64_t tm_chunk_due(const tm_chunk *chunk);
+
 // tm_chunk_feed - take the next piece of data out of what arrived.
 //   bytes   borrows
 //   used    receives how many bytes are done with

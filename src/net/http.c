@@ -115,8 +115,8 @@ static size_t take_chunked(tm_peer *peer, tm_span bytes) {
         return bytes.len;
     }
     // The size of a chunk is known before its data: 2^64-1 is refused by its digits.
-    if (x->chunk.left > TM_BODY_MAX ||
-        x->received + data.len + x->chunk.left > TM_BODY_MAX) {
+    uint64_t due = tm_chunk_due(&x->chunk);
+    if (due > TM_BODY_MAX || x->received + data.len + due > TM_BODY_MAX) {
         tm_http_refuse(peer, 413, "too-large", "A body may have 1 MiB.", NULL,
                        true);
         return bytes.len;
