@@ -80,8 +80,9 @@ void tm_many_at(tm_many *m, uint64_t at_ms, tm_many_event event) {
 static size_t event_next(const tm_many *m) {
     size_t best = SIZE_MAX;
     for (size_t i = 0; i < m->event_count; i++) {
-        const tm_many_event *e = &m->events[i], *b = &m->events[best];
-        if (best == SIZE_MAX || e->at_ms < b->at_ms ||
+        const tm_many_event *e = &m->events[i];
+        const tm_many_event *b = best == SIZE_MAX ? NULL : &m->events[best];
+        if (b == NULL || e->at_ms < b->at_ms ||
             (e->at_ms == b->at_ms && e->order < b->order)) {
             best = i;
         }

@@ -56,8 +56,9 @@ export function decide(
   state: string | undefined,
 ): Committed & { readonly writes: readonly Write[] } {
   const [generation, cursor, mark] = stored(state);
-  const continues = guard?.[0] === generation && guard[1] > cursor && guard[2] === mark;
-  const newer = guard && (guard[0] > generation || continues);
+  const newer =
+    guard &&
+    (guard[0] > generation || (guard[0] === generation && guard[1] > cursor && guard[2] === mark));
   return {
     outcome: !guard || newer ? "committed" : generation > guard[0] ? "superseded" : "refused",
     cursor: newer ? guard[1] : Math.max(cursor, 0),

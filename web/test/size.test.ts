@@ -62,12 +62,13 @@ test(`openList: at most ${BUDGET_ALONE} bytes; with the React binding ${BUDGET}`
   expect(whole.gzipped).toBeLessThanOrEqual(BUDGET);
 });
 
-test("no dependency, no side effect, four entries", () => {
+test("no dependency, no side effect, five entries", () => {
   expect(manifest["dependencies"]).toBeUndefined();
   expect(manifest["sideEffects"]).toBe(false);
   expect(Object.keys(manifest["exports"] as object)).toEqual([
     ".",
     "./react",
+    "./gateway",
     "./rescue",
     "./core.wasm",
   ]);
