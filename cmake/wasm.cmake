@@ -23,10 +23,10 @@ find_program(TM_WASM_OPT wasm-opt REQUIRED)
 
 set(TM_WASM ${CMAKE_BINARY_DIR}/core.wasm)
 file(GLOB wasm_sources CONFIGURE_DEPENDS
-     ${CMAKE_SOURCE_DIR}/src/core/*.c ${CMAKE_SOURCE_DIR}/src/client/*.c)
+     ${TM_SRC}/core/*.c ${TM_SRC}/client/*.c)
 
 # What stays visible: the door, and the four functions that clang calls by itself.
-set(wasm_door ${CMAKE_SOURCE_DIR}/src/client/door.h)
+set(wasm_door ${TM_SRC}/client/door.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${wasm_door})
 file(READ ${wasm_door} wasm_visible)
 string(REGEX MATCHALL "TM_DOOR\\(tm_[a-z_]+\\)" wasm_visible "${wasm_visible}")
@@ -50,7 +50,7 @@ set(wasm_fast core/json core/table)
 
 set(wasm_parts)
 foreach(source IN LISTS wasm_sources)
-    file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
+    file(RELATIVE_PATH name ${TM_SRC}/.. ${source})
     set(part ${CMAKE_BINARY_DIR}/wasm-objects/${name}.bc)
     get_filename_component(directory ${part} DIRECTORY)
     file(MAKE_DIRECTORY ${directory})
@@ -66,7 +66,7 @@ foreach(source IN LISTS wasm_sources)
                 -Wvla -Werror # not -Wmissing-prototypes: an export has no header
                 -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
                 -DTM_VERSION="${PROJECT_VERSION}"
-                -isystem ${CMAKE_SOURCE_DIR}/cmake/wasm-include -I${CMAKE_SOURCE_DIR}/src
+                -isystem ${CMAKE_SOURCE_DIR}/cmake/wasm-include -I${TM_SRC}
                 -MD -MF ${part}.d -emit-llvm -c ${source} -o ${part}
         DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/wasm-include/string.h
         DEPFILE ${part}.d
