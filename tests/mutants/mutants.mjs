@@ -17,19 +17,26 @@ const seeds = Number(process.env.SEEDS ?? 2000);
 
 function mutant(name) {
   const text = readFileSync(join(here, `${name}.mutant`), "utf8");
-  const [, title, file, breaks, from, to] =
-    /^title: (.+)\nfile: (src\/.+)\nbreaks: (.+)\nreplace:\n([^]+?)\nby:\n([^]*)\n$/.exec(text) ?? [];
-  if (!title) throw new Error(`${name}.mutant is not of the form that docs/MUTANTS.md tells`);
-  return { name, title, file, breaks, from, to };
+  const [head, ...edits] = text.replace(/\n$/, "").split(/\nreplace:\n/);
+  const [, title, file, breaks] = /^title: (.+)\nfile: (src\/.+)\nbreaks: (.+)$/.exec(head) ?? [];
+  const changes = edits.map((edit) => /^([^]+?)\nby:\n([^]*)$/.exec(edit));
+  if (!title || changes.length === 0 || changes.includes(null)) {
+    throw new Error(`${name}.mutant is not of the form that docs/MUTANTS.md tells`);
+  }
+  return { name, title, file, breaks, changes };
 }
 
 const names = () => readdirSync(here).filter((file) => file.endsWith(".mutant")).map((file) => file.slice(0, -7)).sort();
 
 /** The file's text with the fault. */
-function mutated({ name, file, from, to }) {
-  const parts = readFileSync(join(sources, file.slice(4)), "utf8").split(from);
-  if (parts.length !== 2) throw new Error(`${name} applies ${parts.length - 1} times to ${file}, not once`);
-  return parts.join(to);
+function mutated({ name, file, changes }) {
+  let text = readFileSync(join(sources, file.slice(4)), "utf8");
+  for (const [, from, to] of changes) {
+    const parts = text.split(from);
+    if (parts.length !== 2) throw new Error(`${name} applies ${parts.length - 1} times to ${file}, not once`);
+    text = parts.join(to);
+  }
+  return text;
 }
 
 /** A copy of src/ with one fault, or none; only what differs is written, so that little is built anew. */
