@@ -422,6 +422,7 @@ test("axe finds nothing, in every state, light and dark", async () => {
   const failing = new Labeler(await bare.newPage());
   await failing.page.goto(daemon.url);
   await failing.page.getByTestId("catalogue-failed").waitFor();
+  await failing.row(x).waitFor(); // the list may come later than that
   await bare.setOffline(true);
   await failing.write(x, "description", "in this page only");
   await failing.page.getByTestId("volatile").waitFor();

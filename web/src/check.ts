@@ -11,15 +11,23 @@ import { browserLocks } from "./writers.js";
 export type Checked<F extends string> = ReturnType<typeof checkOptions<F>>;
 
 export function checkOptions<F extends string>(options: Options<F>) {
-  const { user, list, storage = {}, clock = browserClock } = options;
+  const {
+    user,
+    list,
+    storage = {},
+    random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    newId = () => word(15),
+    socket = browserSocket(),
+    fetch = (input, init) => globalThis.fetch(input, init),
+    clock = browserClock,
+    page = browserPage(),
+  } = options;
   if (!user || typeof user !== "string") fail("user", "whose list is it?");
   if (!/^[a-z0-9-]{1,64}$/.test(list)) fail("list", "1 to 64 of a-z, 0-9 and -");
   options.fields?.forEach(checkName);
   const url = address(options.url);
   // Encoded, so that no user's name can reach into another's records.
   const scope = [url, user, list].map(encodeURIComponent).join("/");
-  const random =
-    options.random ?? ((bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)));
   /** A random word of so many bytes, a multiple of 3. */
   const word = (bytes: number): string =>
     btoa(String.fromCharCode(...random(bytes))).replace(/\W/g, (c) => (c === "+" ? "-" : "_"));
@@ -31,14 +39,14 @@ export function checkOptions<F extends string>(options: Options<F>) {
     word,
     local,
     clock,
-    newId: options.newId ?? (() => word(15)),
+    newId,
     openDisk: () => (storage.disk ?? browserDisk)(scope),
     locks: storage.locks?.(scope) ?? browserLocks(scope, local, clock, word),
-    /** Some browsers ask the user. */
-    persist: storage.persist ?? (async () => globalThis.navigator?.storage?.persist?.()),
-    socket: options.socket === undefined ? browserSocket() : options.socket,
-    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-    page: options.page ?? browserPage(),
+    /** Some browsers ask the user; where it is not to be had it rejects. */
+    persist: storage.persist ?? (async () => navigator.storage.persist()),
+    socket,
+    fetch,
+    page,
   };
 }
 
@@ -49,9 +57,9 @@ function address(given: string): string {
   } catch {
     // said below
   }
-  if (!url || !/^https?:[^?@]*$/.test(url.href))
+  if (!url || !/^https?:[^?#@]*$/.test(url.href))
     fail("url", "write it like https://photos.example");
-  return (url.origin + url.pathname).replace(/\/+$/, "");
+  return url.href.replace(/\/+$/, "");
 }
 
 const browserSocket = (): OpenSocket | null =>

@@ -8,9 +8,7 @@
  * memory) comes out as WebAssembly.RuntimeError; the engine must not be called again.
  */
 import { fail } from "./errors.js";
-
-/** The clock the engine is told: wall time makes stamps, monotonic time windows. */
-export type Now = { readonly wall: number; readonly mono: number };
+import type { Clock } from "./host.js";
 
 /** tm_status, as far as a host tells them apart. */
 export const OK = 0;
@@ -194,44 +192,40 @@ export async function createEngine(
   user: string,
   list: string,
   seed: Uint8Array,
-  now: () => Now,
+  clock: Pick<Clock, "wall" | "mono">, // the one makes stamps, the other windows
 ): Promise<Engine> {
   const { exports } = await WebAssembly.instantiate(module);
   const door = exports as unknown as Door;
   const view = (at: number, len: number): Uint8Array<ArrayBuffer> =>
-    new Uint8Array(door.memory.buffer as ArrayBuffer, at >>> 0, len >>> 0);
+    new Uint8Array(door.memory.buffer as ArrayBuffer, at >>> 0, len);
 
-  /** Lays texts one behind the other where the next call reads them; gives their lengths. */
-  function lay(texts: readonly Text[]): number[] {
-    const encoded = texts.map((text) => (typeof text === "string" ? encoder.encode(text) : text));
-    const room = encoded.reduce((sum, { length }) => sum + length, 1);
-    let page = view(door.tm_door_in(room), room);
-    return encoded.map((text) => {
+  /** Lays texts one behind the other where the next call reads them; each becomes its length. */
+  function lay(args: readonly unknown[]): unknown[] {
+    const given = args.map((arg) => (typeof arg === "string" ? encoder.encode(arg) : arg));
+    const texts = given.filter((arg) => arg instanceof Uint8Array);
+    const room = texts.reduce((sum, { length }) => sum + length, 0);
+    let page = view(door.tm_door_in(room + 1), room);
+    for (const text of texts) {
       page.set(text);
       page = page.subarray(text.length);
-      return text.length;
-    });
+    }
+    return given.map((arg) => (arg instanceof Uint8Array ? arg.length : arg));
   }
 
-  const [userLen = 0, listLen = 0] = lay([user, list, seed]);
+  const [userLen, listLen] = lay([user, list, seed]) as [number, number];
   const number = door.tm_door_new(userLen, listLen, 0);
   const bytes = (): Uint8Array<ArrayBuffer> => view(door.tm_door_out(), door.tm_door_out_len());
   const engine: Record<string, unknown> = { bytes, text: () => decoder.decode(bytes()) };
   for (const [name, exported] of Object.entries(exports)) {
     const call = exported as (...args: unknown[]) => number | bigint;
     engine[name.slice(8)] = (...args: unknown[]) => {
-      const lengths = args.some(isText) ? lay(args.filter(isText)) : [];
-      const given = args.map((arg) => (isText(arg) ? lengths.shift() : arg));
       // A call that takes two more than it was given takes the times.
-      const { wall, mono } = now();
-      const times = call.length > args.length + 1 ? [BigInt(wall), BigInt(mono)] : [];
-      return call(number, ...times, ...given);
+      const times = call.length > args.length + 1 ? [clock.wall(), clock.mono()] : [];
+      return call(number, ...times.map(Math.floor).map(BigInt), ...lay(args));
     };
   }
   return engine as unknown as Engine;
 }
-
-const isText = (arg: unknown): arg is Text => typeof arg === "string" || arg instanceof Uint8Array;
 
 /** What to send now; undefined = nothing. */
 export function takeSend(engine: Engine): Send | undefined {
@@ -251,17 +245,9 @@ export function takeEvents(engine: Engine, table: EventTable): void {
 }
 
 function keepOf(bytes: Uint8Array): EngineEvent {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const value = 8 + view.getUint32(0, true);
-  const end = value + view.getUint32(4, true);
+  const value = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   return {
     key: decoder.decode(bytes.subarray(8, value)),
-    value: decoder.decode(bytes.subarray(value, end)),
+    value: decoder.decode(bytes.subarray(value)),
   } as EngineEvent;
-}
-
-/** Monotonic ms at which to call tick; Infinity = never. */
-export function deadlineOf(engine: Engine): number {
-  const at = Number(engine.deadline()); // unsigned, but results of wasm are signed
-  return at < 0 ? Infinity : at;
 }

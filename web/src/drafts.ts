@@ -10,7 +10,7 @@
  * `makeDraft` knows no document; `bindDraft` ties one to an <input> or <textarea>, and
  * react.ts to React's.
  */
-import { browserClock, type Clock } from "./host.js";
+import { browserClock, makeTimer, type Clock } from "./host.js";
 import { makeHub, type Readable } from "./readable.js";
 import type { Data, Id, List } from "./types.js";
 
@@ -61,40 +61,31 @@ export function makeDraft<F extends string>(
   const current = (): string => item.snapshot()?.[field] ?? "";
   const hub = makeHub();
   let state: DraftState = { text: current(), problem: undefined };
-  let told = state;
   let focused = false;
   let composing = false;
   let from = ""; // what the field showed at focus, or what was written since
   let release: (() => void) | undefined; // there is a draft
-  let stopPause = (): void => {};
+  const pause = makeTimer(clock);
   let unwatch: (() => void) | undefined;
 
   function show(text: string, problem?: string): void {
-    if (text !== state.text || problem !== state.problem) state = { text, problem };
-  }
-  function tell(): void {
-    const news = told !== state;
-    told = state;
-    if (news) hub.tell("");
+    if (text === state.text && problem === state.problem) return;
+    state = { text, problem };
+    hub.tell("");
   }
 
   /** Shows the current value, unless the field is the user's. */
   function follow(): void {
     if (!focused && !release) show(current());
   }
-  function followAndTell(): void {
-    follow();
-    tell();
-  }
 
   function wait(): void {
-    stopPause();
-    stopPause = clock.after(pauseMs, () => composing || write());
+    pause(pauseMs, () => composing || write());
   }
 
   /** The draft, if there is one, becomes an operation. */
   function write(): void {
-    stopPause();
+    pause();
     if (!release) return;
     const { text } = state;
     if (text !== from) {
@@ -102,8 +93,7 @@ export function makeDraft<F extends string>(
         if (list.update(id, { [field]: text } as Data<F>) === "gone") gone(text);
       } catch (error) {
         // Kept as a draft, shown, and closing stays unsafe: dropping it would lose it.
-        show(text, (error as Error).message);
-        return tell();
+        return show(text, (error as Error).message);
       }
       from = text;
     }
@@ -130,8 +120,8 @@ export function makeDraft<F extends string>(
   return {
     ...hub.readable("", snapshot),
     open() {
-      unwatch ??= item.subscribe(followAndTell);
-      followAndTell();
+      unwatch ??= item.subscribe(follow);
+      follow();
       return () => {
         unwatch?.();
         unwatch = undefined;
@@ -146,7 +136,6 @@ export function makeDraft<F extends string>(
       focus(); // some fields are filled without one: a script, a drop
       release ??= list.holdDraft(write);
       show(text);
-      tell();
       wait();
     },
     compositionStart() {
@@ -159,7 +148,7 @@ export function makeDraft<F extends string>(
     blur() {
       composing = focused = false;
       write();
-      followAndTell();
+      follow();
     },
   };
 }

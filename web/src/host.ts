@@ -22,12 +22,27 @@ export const browserClock: Clock = {
   },
 };
 
+/** One timer: set again, or (without arguments) not any more. */
+export type Timer = (ms?: number, due?: () => void) => void;
+
+export function makeTimer(clock: Clock): Timer {
+  let stop = (): void => {};
+  return (ms = 0, due) => {
+    stop();
+    if (due) stop = clock.after(ms, due);
+  };
+}
+
+export const pause = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => void clock.after(ms, resolve));
+
 /**
  * What happens to the page:
  *
  * - `visible`, `hidden`, `online`, `offline`: as the browser says them.
  * - `leave`: the page may never run again (pagehide, freeze): what is to be saved, now.
- * - `return`: it does run again after all (from the back/forward cache, or thawed).
+ * - `return`: it does run again after all (from the back/forward cache, or thawed), or for
+ *   the first time.
  */
 export type PageEvent = "visible" | "hidden" | "online" | "offline" | "leave" | "return";
 
@@ -43,32 +58,42 @@ export interface Page {
   warn(active: boolean): void;
 }
 
+/** Listens where all events of a page come by, the document's too. Returns the way out. */
+export function listen<E extends Event>(type: string, told: (event: E) => void): () => void {
+  const page: Partial<EventTarget> = globalThis;
+  page.addEventListener?.(type, told as EventListener, true);
+  return () => page.removeEventListener?.(type, told as EventListener, true);
+}
+
+/** What the browser's events say; `visibilitychange` says either of two. */
+const SAYS: { readonly [type: string]: PageEvent | undefined } = {
+  visibilitychange: undefined,
+  freeze: "leave",
+  resume: "return",
+  pagehide: "leave",
+  pageshow: "return",
+  online: "online",
+  offline: "offline",
+};
+
 /** Where there is no window (a worker, Node) the page is always visible and online. */
 export function browserPage(): Page {
-  const view = globalThis.window as Window | undefined;
-  const document = globalThis.document as Document | undefined;
-  const visible = (): boolean => document?.visibilityState !== "hidden";
-  const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
+  const visible = (): boolean => !globalThis.document?.hidden;
+  let quiet = (): void => {};
   return {
     visible,
     online: () => globalThis.navigator?.onLine !== false,
     listen(told) {
-      const leave = new AbortController();
-      const on = (from: EventTarget | undefined, type: string, say: (event: Event) => void): void =>
-        from?.addEventListener(type, say, { signal: leave.signal });
-      on(document, "visibilitychange", () => told(visible() ? "visible" : "hidden"));
-      on(document, "freeze", () => told("leave"));
-      on(document, "resume", () => told("return"));
-      on(view, "pagehide", () => told("leave"));
-      on(view, "pageshow", (event) => (event as PageTransitionEvent).persisted && told("return"));
-      for (const word of ["online", "offline"] as const) on(view, word, () => told(word));
-      return () => leave.abort();
+      const out = Object.keys(SAYS).map((type) =>
+        listen(type, () => told(SAYS[type] ?? (visible() ? "visible" : "hidden"))),
+      );
+      return () => out.forEach((leave) => leave());
     },
     // Only while there is something to lose: a listener that stays keeps pages out of the
     // back/forward cache.
     warn(active) {
-      if (active) view?.addEventListener("beforeunload", ask);
-      else view?.removeEventListener("beforeunload", ask);
+      quiet();
+      if (active) quiet = listen("beforeunload", (event) => event.preventDefault());
     },
   };
 }

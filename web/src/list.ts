@@ -24,7 +24,7 @@ import {
 import { fail, quoted, STOPPED } from "./errors.js";
 import type { PageEvent } from "./host.js";
 import { makeHub } from "./readable.js";
-import { openSession, statusOf, type Session } from "./session.js";
+import { openSession, type Session } from "./session.js";
 import type { Data, DeadLetter, Direction, Id, List, Options, Problem, Status } from "./types.js";
 import { makeView } from "./view.js";
 
@@ -66,11 +66,10 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   let closed = false;
   let stopped = false;
   let connection: Connection = "offline";
-  let engineStatus = NOTHING; // as it was told last
+  let engineStatus: EngineStatus | undefined; // as it was told last
   let statusStale = false;
   let dead = ""; // the dead letters as they were told last
-  /** Open batches: what each has touched. */
-  const batches: Set<Id>[] = [];
+  let depth = 0; // of open batches
   const drafts = new Set<() => void>();
   let unheard: Problem[] | undefined = []; // said before anybody listened: while opening, say
   const news: (() => void)[] = []; // said when the change that brought them is whole
@@ -87,11 +86,13 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       call(engine);
       return engine.text();
     });
+  const parsed = <T>(call: (engine: Engine) => unknown): T | undefined =>
+    JSON.parse(ask(call) ?? "null") ?? undefined;
   const view = makeView<F>({
     item: (id) => ask((engine) => engine.item(id)),
-    order: () => JSON.parse(ask((engine) => engine.order()) ?? "null") as Id[] | undefined,
+    order: () => parsed((engine) => engine.order()),
     sort: () => ask((engine) => engine.sort()) as Direction,
-    passing: () => batches.length > 0,
+    passing: () => depth > 0,
   });
 
   // ---- Writing ------------------------------------------------------------------------
@@ -104,7 +105,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   function usable(): Session | undefined {
     if (closed) fail("closed", "open it again");
     alive();
-    if (batches.length === 0) {
+    if (depth === 0) {
       comeBack();
       session?.look(); // may find that it must end
     }
@@ -113,10 +114,10 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   /** What became of the edit; the first asks for storage that the browser keeps. */
   function writtenBy(by: Session): Written {
+    const word = depth > 0 ? "ok" : by.read((engine) => written[engine.written()]);
+    alive();
     if (!persisted) checked.persist().catch(() => {});
     persisted = true;
-    const word = by.read((engine) => written[engine.written()]);
-    alive();
     return word!;
   }
 
@@ -131,29 +132,23 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       changed();
       return "volatile";
     }
-    const refused = by.run((engine) => {
+    let refused = "";
+    const code = by.run((engine) => {
       const code = engine.edit(JSON.stringify(edit));
-      return code === OK ? "" : code === GONE ? undefined : engine.text() || `refused (${code})`;
+      refused = engine.text();
+      return code;
     });
     alive();
-    if (refused === undefined) return "gone";
-    if (refused) fail("edit", refused);
-    if (batches.length === 0) return writtenBy(by);
-    touch(id);
-    return "ok";
-  }
-
-  /** A change that is told only when the batch ends, but seen by who reads. */
-  function touch(id: Id): void {
-    view.changed(id);
-    batches.at(-1)?.add(id);
+    if (code === GONE) return "gone";
+    if (code !== OK) fail("edit", refused || `refused (${code})`);
+    return writtenBy(by);
   }
 
   function batch(work: () => void): Written {
     const by = usable();
     const mark = held.length;
     by?.run((engine) => engine.begin());
-    batches.push(new Set());
+    depth++;
     let keep = false;
     try {
       const result = work() as unknown;
@@ -161,13 +156,12 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
         fail("batch", "write at once, not async");
       keep = true;
     } finally {
-      batches.pop()?.forEach(touch);
+      depth--;
       by?.run((engine) => engine.end(keep));
       if (!keep) held.length = mark;
       changed();
     }
-    if (!by) return "volatile";
-    return batches.length > 0 ? "ok" : writtenBy(by);
+    return by ? writtenBy(by) : "volatile";
   }
 
   function onDead(id: string, call: (engine: Engine) => number): Written {
@@ -190,7 +184,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     if (event !== "leave" || !session || changing || stopped) return;
     if (status.volatile > 0) return;
     away = true;
-    replace(async () => {});
+    replace();
   }
 
   function comeBack(): void {
@@ -200,14 +194,14 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   }
 
   /** Ends the session, then does what comes next. */
-  function replace(then: () => Promise<void>): void {
+  function replace(then?: () => Promise<void>): void {
     const [old, before] = [session, changing];
     session = undefined;
     stale = false;
     const work = (async () => {
       await before;
       await old?.close();
-      await then();
+      await then?.();
     })()
       .catch((error: unknown) => {
         if (!stopped) say("core", "reopen", `${error}; reload the page`);
@@ -244,10 +238,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
         connection = now;
         changed();
       },
-      say(kind, code, detail) {
-        say(kind, code, detail);
-        changed();
-      },
+      say,
       settled: () => own() && settled(),
       stale(code, detail) {
         say("storage", code, detail);
@@ -257,13 +248,13 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
       stopped(why) {
         stopped = true;
         say("core", "stopped", `${why}: ${STOPPED}`);
-        changed();
       },
     });
     session = made;
     view.reset();
     statusStale = true;
     settled();
+    alive();
     for (const edit of held.splice(0)) {
       try {
         write(edit);
@@ -279,15 +270,16 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     const problem = { kind, code, detail };
     news.push(() => (unheard?.push(problem), hub.tell("problem", problem)));
     unheard?.splice(UNHEARD_MAX);
+    changed();
   }
 
   /** One call of the engine, with all that it brought, is over. */
   function settled(): void {
-    if (!session || batches.length > 0) return;
+    if (!session || depth > 0) return;
     if (statusStale) {
       statusStale = false;
-      engineStatus = session.read(statusOf) ?? engineStatus;
-      if (engineStatus.volatile === 0) session.unkept.clear();
+      engineStatus = parsed<EngineStatus>((engine) => engine.status()) ?? engineStatus;
+      if (engineStatus?.volatile === 0) session.unkept.clear();
       const said = ask((engine) => engine.dead()) ?? dead;
       if (said !== dead) {
         deadLetters = (JSON.parse(said) as Dead[]).map(letterOf<F>);
@@ -301,6 +293,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
 
   /** Shows the status as it is now, and tells of all that has changed. */
   function changed(): void {
+    if (!engineStatus) return; // nobody has the list yet
     const old = status;
     const { phase, pending, volatile, receipts } = engineStatus;
     const waits = held.length;
@@ -328,7 +321,7 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
     }
     if (checked.warnBeforeClose && next.safeToClose !== old.safeToClose)
       page.warn(!next.safeToClose);
-    if (batches.length > 0) return;
+    if (depth > 0) return;
 
     const names = [...untold];
     untold.clear();
@@ -405,13 +398,6 @@ export async function openList<F extends string>(options: Options<F>): Promise<L
   });
   return list;
 }
-
-const NOTHING: Pick<EngineStatus, "phase" | "pending" | "volatile" | "receipts"> = {
-  phase: "offline",
-  pending: 0,
-  volatile: 0,
-  receipts: {},
-};
 
 type Dead = { readonly operation: Record<string, unknown>; readonly code: string };
 function letterOf<F extends string>({ operation, code }: Dead): DeadLetter<F> {

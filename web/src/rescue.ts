@@ -70,15 +70,16 @@ async function stored(of: Inside): Promise<{
 }> {
   const { options, session } = of;
   const unkept = (await session())?.unkept ?? [];
-  const { local, disk } = await withDisk(of, (disk) =>
+  const read = await withDisk(of, (disk) =>
     readAll(options.local, disk).catch(() => readAll(options.local, undefined)),
   );
+  const kept = read.map(([, key, text]) => [key, text] as const);
   // The disk's copy of an entry knows what the server said of it, so it comes last.
-  const records = new Map([...unkept, ...local, ...disk]);
+  const records = new Map([...unkept, ...kept]);
   const decided = new Map<string, number>();
   const open = new Map<string, RescuedOperation>();
   const all = new Set<string>();
-  for (const [key, text] of [...local, ...disk]) {
+  for (const [key, text] of kept) {
     if (!key.startsWith("writer/")) continue;
     const writer = key.slice("writer/".length);
     const highest = Number(parsed(text)?.["decided"]) || 0;

@@ -9,7 +9,6 @@ import {
   ASK_PUSH,
   channels,
   createEngine,
-  deadlineOf,
   DISK,
   START_DISK,
   START_NO_LOCAL,
@@ -18,14 +17,13 @@ import {
   takeEvents,
   type Connection,
   type Engine,
-  type EngineStatus,
   type EventTable,
   type Transaction,
 } from "./core.js";
 import type { Checked } from "./check.js";
 import { fail, STOPPED } from "./errors.js";
 import type { DiskStore, LocalStore } from "./storage.js";
-import type { PageEvent } from "./host.js";
+import { makeTimer, type PageEvent } from "./host.js";
 import { makeTransport } from "./transport.js";
 import type { Problem, Status, StorageState } from "./types.js";
 import { LEASES, type Held } from "./writers.js";
@@ -61,15 +59,11 @@ export interface Session {
 }
 
 const NOT_THEIRS = "the token is another user's; sign in again";
-const WRITER = "writer/";
-/** An entry is kept blindly, but for whose it is: its first member. */
-const OWNER = /^(?:writer|lacking)\/(.+)$|^\{"writer":"([A-Za-z0-9._~-]{1,64})"/;
+/** In a record's key and text. An entry is kept blindly, but for whose it is: its first member. */
+const OWNER = /^(?:writer\/|lacking\/|op\/\S+ \{"writer":")([\w.~-]{1,64})[" ]/;
 
 /** The writer that a record belongs to; "" = to nobody in particular. */
-function ownerOf([key, text]: StoredRecord): string {
-  const [, named, owner] = OWNER.exec(key.startsWith("op/") ? text : key) ?? [];
-  return named ?? owner ?? "";
-}
+const ownerOf = ([, key, text]: StoredRecord): string => OWNER.exec(`${key} ${text}`)?.[1] ?? "";
 
 /** Reads what is stored, adopts every free writer, and takes up their work. */
 export async function openSession(
@@ -86,9 +80,8 @@ export async function openSession(
   const closing = new AbortController();
   let over = false;
   let trapped = false;
-  let last = 0; // monotonic time told last
   let sending = false; // a pump is due
-  let stopTimer = (): void => {};
+  const timer = makeTimer(clock);
   let committing: Promise<void> | undefined; // the transaction that is out
   let reloading: Promise<void> | undefined; // C is being read again: nothing is adopted meanwhile
   let unwatch: (() => void) | undefined;
@@ -107,21 +100,17 @@ export async function openSession(
   };
 
   let engine: Engine;
-  let stored: Stored;
+  let stored: StoredRecord[];
   try {
-    // Read again after locking: until then its page may have been writing.
-    stored = await readAll(local, disk);
     for (;;) {
-      const found = new Set([...stored.local, ...stored.disk].map(ownerOf));
+      stored = await readAll(local, disk);
+      const found = new Set(stored.map(ownerOf));
       const news = [...found].filter((name) => name && !writers.has(name));
       if (news.length === 0) break;
+      // And read again: until it is locked, its page may be writing.
       await Promise.all(news.map(async (name) => writers.set(name, await locks.take(name))));
-      stored = await readAll(local, disk);
     }
-    engine = await createEngine(module, options.user, options.list, random(32), () => {
-      last = Math.max(last, Math.floor(clock.mono()));
-      return { wall: Math.floor(clock.wall()), mono: last };
-    });
+    engine = await createEngine(module, options.user, options.list, random(32), clock);
   } catch (error) {
     free();
     throw error;
@@ -156,9 +145,8 @@ export async function openSession(
       sending = true; // once a turn: a loop of edits goes out together
       queueMicrotask(pump);
     }
-    stopTimer();
-    const due = deadlineOf(engine);
-    if (due < Infinity) stopTimer = clock.after(due - last, () => run((e) => e.tick()));
+    const due = Number(engine.deadline()); // unsigned, but results of wasm are signed: -1 = never
+    timer(due - clock.mono(), due < 0 ? undefined : () => run((e) => e.tick()));
     host.settled();
   }
 
@@ -190,15 +178,12 @@ export async function openSession(
     },
   };
 
-  const transport = makeTransport(
-    { ...options, random: Math.random },
-    {
-      run,
-      read,
-      connection: host.connection,
-      problem: (code, detail) => host.say("connection", code, detail),
-    },
-  );
+  const transport = makeTransport(options, {
+    run,
+    read,
+    connection: host.connection,
+    problem: (code, detail) => host.say("connection", code, detail),
+  });
 
   function pump(): void {
     sending = false;
@@ -210,7 +195,7 @@ export async function openSession(
     over = true;
     transport.stop();
     closing.abort();
-    stopTimer();
+    timer();
     unwatch?.();
     free();
   }
@@ -232,30 +217,29 @@ export async function openSession(
   }
 
   async function commit(ticket: number, transaction: Transaction): Promise<void> {
-    let [outcome, cursor] = ["failed", 0];
+    let done = { outcome: "failed", cursor: 0 };
     try {
-      if (disk) ({ outcome, cursor } = await disk.commit(transaction));
-      if (disk) place("disk", "ok");
+      if (disk) {
+        done = await disk.commit(transaction);
+        place("disk", "ok");
+      }
     } catch (error) {
       place("disk", "refuses");
       if (!over) host.say("storage", "disk", `${error}; free some space`);
     }
     committing = undefined;
-    run((e) => e.committed(BigInt(ticket), outcomes.indexOf(outcome), BigInt(cursor)));
+    run((e) => e.committed(BigInt(ticket), outcomes.indexOf(done.outcome), BigInt(done.cursor)));
   }
 
   /** Gives the engine what is stored: all of it, or one writer's. */
-  function load({ local, disk }: Stored, writer?: string): void {
-    const give = (place: number, records: StoredRecord[]): void => {
-      for (const record of records) {
-        const owner = ownerOf(record);
-        if (writer !== undefined && owner !== writer) continue;
-        engine.load(place, ...record);
-        if (place === LOCAL && writers.get(owner)) mine.set(...record);
-      }
-    };
-    give(LOCAL, local);
-    give(DISK, disk);
+  function load(records: StoredRecord[], writer?: string): void {
+    for (const record of records) {
+      const owner = ownerOf(record);
+      if (writer !== undefined && owner !== writer) continue;
+      engine.load(...record);
+      const [place, key, text] = record;
+      if (place === LOCAL && writers.get(owner)) mine.set(key, text);
+    }
   }
 
   async function reload(): Promise<void> {
@@ -276,8 +260,9 @@ export async function openSession(
   function changed(key: string | null): void {
     for (const [own, text] of mine)
       if ((key === null || key === own) && local?.get(own) === null) keep(own, text);
-    const [, writer = ""] = key?.split(WRITER) ?? [];
-    if (writer && !writers.has(writer) && local?.get(key!) !== null) void adopt(writer);
+    const text = key && local?.get(key);
+    const writer = text && ownerOf([LOCAL, key, text]);
+    if (writer && !writers.has(writer)) void adopt(writer);
   }
 
   function stale(code: string, detail: string): void {
@@ -301,7 +286,7 @@ export async function openSession(
       const taken = await locks.wait(writer, closing.signal);
       if (over) return taken.release();
       writers.set(writer, taken);
-      let stored: Stored;
+      let stored: StoredRecord[];
       do {
         await reloading;
         stored = await readAll(local, disk);
@@ -317,20 +302,20 @@ export async function openSession(
 
   // ---- Beginning ----------------------------------------------------------------------
 
+  if (disk) disk.onlost = () => stale("lost", "storage was closed or cleared");
+  unwatch = local?.watch?.(changed);
   try {
     run((e) => {
       load(stored);
       writers.forEach((lock, writer) => lock && e.adopt(writer));
       e.start("", (disk ? START_DISK : 0) | (local ? 0 : START_NO_LOCAL));
+      e.visible(page.visible());
     });
   } catch (error) {
     end();
     throw error;
   }
   if (over) fail("stopped", STOPPED);
-  if (disk) disk.onlost = () => stale("lost", "storage was closed or cleared");
-  unwatch = local?.watch?.(changed);
-  run((e) => e.visible(page.visible()));
   writers.forEach((lock, writer) => lock ?? adopt(writer));
   transport.start();
 
@@ -371,23 +356,17 @@ export async function openSession(
   };
 }
 
-export const statusOf = (engine: Engine): EngineStatus => {
-  engine.status();
-  return JSON.parse(engine.text()) as EngineStatus;
-};
-
-type StoredRecord = [key: string, text: string];
-type Stored = { local: StoredRecord[]; disk: StoredRecord[] };
+type StoredRecord = readonly [place: number, key: string, text: string];
 
 /** All that is stored, in both places. */
 export async function readAll(
   local: LocalStore | undefined,
   disk: DiskStore | undefined,
-): Promise<Stored> {
-  const onDisk = disk ? await disk.load() : [];
+): Promise<StoredRecord[]> {
+  const onDisk = (await disk?.load()) ?? [];
   const kept = (local?.keys() ?? []).flatMap((key): StoredRecord[] => {
     const text = key.startsWith(LEASES) ? null : local?.get(key);
-    return text == null ? [] : [[key, text]];
+    return text == null ? [] : [[LOCAL, key, text]];
   });
-  return { local: kept, disk: onDisk };
+  return [...kept, ...onDisk.map(([key, text]) => [DISK, key, text] as const)];
 }

@@ -9,6 +9,7 @@
  * transaction, for it must be decided inside the transaction.
  */
 import type { Transaction, Write } from "./core.js";
+import { browserClock, listen, pause } from "./host.js";
 
 /** Records that are written at once; the default is localStorage. */
 export interface LocalStore {
@@ -93,13 +94,10 @@ export function browserLocal(scope: string): LocalStore | undefined {
       set: (key, text) => storage.setItem(prefix + key, text),
       remove: (key) => storage.removeItem(prefix + key),
       watch(changed) {
-        const leave = new AbortController();
-        const told = ({ storageArea, key }: StorageEvent): void => {
+        return listen<StorageEvent>("storage", ({ storageArea, key }) => {
           if (storageArea !== storage) return;
           if (key === null || own(key)) changed(key && key.slice(prefix.length));
-        };
-        globalThis.addEventListener("storage", told, { signal: leave.signal });
-        return () => leave.abort();
+        });
       },
     };
   } catch {
@@ -115,25 +113,24 @@ const OPEN_MS = 5000;
 const OPEN_TRIES = 10;
 const RETRY_MS = 200;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** The IndexedDB of this scope; undefined where there is none or it does not open. */
 export async function browserDisk(scope: string): Promise<DiskStore | undefined> {
   for (let tries = 1; ; tries++) {
     try {
       const opening = globalThis.indexedDB.open(`tidemark/${scope}`, SHAPE);
       opening.onupgradeneeded = () => void opening.result.createObjectStore(RECORDS);
-      const opened = new Promise<true>((resolve, reject) => {
-        opening.onsuccess = () => resolve(true);
+      const opened = new Promise<unknown>((resolve, reject) => {
+        opening.onsuccess = resolve;
         opening.onerror = () => reject(opening.error);
       });
-      if (await Promise.race([opened, pause(OPEN_MS)])) return makeDisk(opening.result);
+      const inTime = await Promise.race([opened, pause(browserClock, OPEN_MS)]);
+      if (inTime) return makeDisk(opening.result);
       opening.onsuccess = () => opening.result.close(); // it came too late
       return undefined;
     } catch (error) {
       // Aborted: what was here is just being cleared. Anything else: none for this page.
       if ((error as Error).name !== "AbortError" || tries === OPEN_TRIES) return undefined;
-      await pause(RETRY_MS);
+      await pause(browserClock, RETRY_MS);
     }
   }
 }
@@ -152,40 +149,40 @@ function makeDisk(database: IDBDatabase): DiskStore {
     lost();
   };
 
-  /** One transaction: `work` gives its result when it is through. */
+  /** One transaction; what `work` returns gives its result when it is through. */
   const within = <T>(
     mode: IDBTransactionMode,
-    work: (store: IDBObjectStore, give: (result: T) => void) => void,
+    work: (store: IDBObjectStore) => () => T,
   ): Promise<T> => {
     let reject!: (reason: unknown) => void;
     return new Promise<T>((resolve, rejected) => {
       out.add((reject = rejected));
       const transaction = database.transaction(RECORDS, mode, { durability: "strict" });
-      transaction.onabort = () => reject(transaction.error ?? new Error("it was aborted"));
-      work(transaction.objectStore(RECORDS), (result) => {
-        transaction.oncomplete = () => resolve(result);
-      });
+      transaction.onabort = () => reject(transaction.error);
+      const result = work(transaction.objectStore(RECORDS));
+      transaction.oncomplete = () => resolve(result());
     }).finally(() => out.delete(reject));
   };
 
   const disk: DiskStore = {
     load: () =>
-      within("readonly", (store, give) => {
+      within("readonly", (store) => {
         const [keys, texts] = [store.getAllKeys(), store.getAll()];
-        texts.onsuccess = () =>
-          give(keys.result.map((key, i) => [String(key), String(texts.result[i])]));
+        return () => keys.result.map((key, i) => [String(key), String(texts.result[i])]);
       }),
     commit: (transaction) =>
-      within("readwrite", (store, give) => {
+      within("readwrite", (store) => {
+        let committed!: Committed;
         const reading = store.get("state") as IDBRequest<string | undefined>;
         reading.onsuccess = () => {
-          const { writes, ...committed } = decide(transaction, reading.result);
+          const { writes, ...outcome } = decide(transaction, reading.result);
           for (const [verb, key, text] of writes) {
             if (verb === "put") store.put(text, key);
             else store.delete(verb === "del" ? key : IDBKeyRange.bound(key, `${key}\uffff`));
           }
-          give(committed);
+          committed = outcome;
         };
+        return () => committed;
       }),
     close: () => database.close(),
   };

@@ -14,7 +14,7 @@ import {
   type Engine,
   type Send,
 } from "./core.js";
-import type { Clock, Page } from "./host.js";
+import { makeTimer, type Clock, type Page } from "./host.js";
 
 /** The part of a WebSocket that is used. */
 export interface Socket {
@@ -45,7 +45,7 @@ export type TransportOptions = {
   readonly clock: Clock;
   readonly page: Page;
   /** 0 <= x < 1 */
-  readonly random: () => number;
+  readonly chance?: () => number;
 };
 
 /** The session, as the transport sees it. */
@@ -91,7 +91,7 @@ const EXPIRED = 4401;
 
 export function makeTransport(options: TransportOptions, host: TransportHost): Transport {
   const { run, read, problem } = host;
-  const { url, token, socket: open, fetch, clock, page, random } = options;
+  const { url, token, socket: open, fetch, clock, page, chance = Math.random } = options;
   const operations = `${url}/v1/lists/${options.list}/operations`;
   let stopped = true;
   let channel: Connection = "offline";
@@ -105,18 +105,10 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
   let refusals = 0; // tokens in a row that were refused
   let attempt = 0; // counts up: what an older attempt still brings is ignored
 
-  /** One timer: set again, or (without arguments) not any more. */
-  const timer = (): ((ms?: number, due?: () => void) => void) => {
-    let stop = (): void => {};
-    return (ms, due) => {
-      stop();
-      stop = due ? clock.after(ms ?? 0, due) : stop;
-    };
-  };
-  const [retry, patience, climb] = [timer(), timer(), timer()];
+  const [retry, patience, climb] = [makeTimer(clock), makeTimer(clock), makeTimer(clock)];
 
   const backoff = (failed: number): number =>
-    Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + random() / 2);
+    Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failed) * (0.5 + chance() / 2);
 
   /** Requests are no connection before one was answered. */
   const tell = (): void => host.connection(channel === "push" || answering ? channel : "offline");
@@ -126,7 +118,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     patience();
     climb();
     cuts = 0;
-    if (next !== channel) abort(() => true);
+    if (next !== channel) abort();
     channel = next;
     if (next === "push" || next === "offline") answering = false;
     tell();
@@ -134,11 +126,10 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     if (next === "poll") climb(UPGRADE_MS, () => enter("longpoll"));
   }
 
-  /** Gives up what is out of a kind, and no longer waits for the rest. */
-  function abort(which: (kind: number) => boolean): void {
-    const out = [...requests];
+  /** Gives up what is out but for a kind, and no longer waits for that. */
+  function abort(but?: number): void {
+    for (const [request, kind] of requests) if (kind !== but) request.abort();
     requests.clear();
-    for (const [request, kind] of out) if (which(kind)) request.abort();
   }
 
   /** The token; fetched once, and again when it was refused. */
@@ -155,9 +146,16 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
 
   // ---- The WebSocket ------------------------------------------------------------------
 
-  function connect(): void {
-    if (stopped || socket || !open) return;
+  function reconnect(ms: number): void {
+    if (stopped || socket) return;
     const mine = ++attempt;
+    retry(ms, () => {
+      if (open) connect(open, mine);
+      else if (channel === "offline") enter("longpoll");
+    });
+  }
+
+  function connect(open: OpenSocket, mine: number): void {
     retry(OPEN_MS, failed);
     if (channel === "offline" && page.online()) patience(PATIENCE_MS, () => enter("longpoll"));
     ask().then(
@@ -206,16 +204,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     if (worked) enter("offline");
     else if (channel === "offline" || channel === "push") enter("longpoll");
     const rare = answering && failures > 3;
-    reconnect(rare ? UPGRADE_MS * (0.5 + random()) : backoff(worked ? 0 : failures));
-  }
-
-  function reconnect(ms: number): void {
-    if (stopped || socket) return;
-    attempt++;
-    retry(ms, () => {
-      if (open) connect();
-      else if (channel === "offline") enter("longpoll");
-    });
+    reconnect(rare ? UPGRADE_MS * (0.5 + chance()) : backoff(worked ? 0 : failures));
   }
 
   /** Lets go of the socket, whatever became of it. */
@@ -228,11 +217,7 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     patience();
     if (!old) return;
     old.onopen = old.onmessage = old.onclose = null;
-    try {
-      old.close();
-    } catch {
-      // it was closed already
-    }
+    old.close();
   }
 
   function lose(): void {
@@ -315,16 +300,13 @@ export function makeTransport(options: TransportOptions, host: TransportHost): T
     },
     stop() {
       stopped = true;
-      abort((kind) => kind === PULL);
+      abort(SAVE);
       drop();
       climb();
     },
     wake(dead) {
       if (opened && !dead) return;
-      if (opened) {
-        drop();
-        enter("offline");
-      }
+      if (opened) lose();
       failures = 0;
       reconnect(0);
     },

@@ -43,11 +43,9 @@ export function makeView<F extends string>(source: Source): View<F> {
   const stale = new Set<Id>();
   let orderStale = false;
   let itemsStale = false;
-  /** ... and what was found different, and not told yet. */
-  const news = new Set<Id>();
-  let moved = false;
-  let turned = false;
   const hub = makeHub(); // an item's listeners by its id behind "/", the others by a word
+  /** ... and whose listeners are to be told of what was found different. */
+  const news = new Set<string>();
 
   /** One that says the same as before is the same. */
   function read(id: Id): Entry<F> | undefined {
@@ -63,7 +61,7 @@ export function makeView<F extends string>(source: Source): View<F> {
     if (entry === known) return;
     if (entry) entries.set(id, entry);
     else entries.delete(id);
-    news.add(id);
+    news.add(`/${id}`).add("items");
     itemsStale = true;
     orderStale ||= !entry || !known; // it came or went
   }
@@ -75,13 +73,14 @@ export function makeView<F extends string>(source: Source): View<F> {
     asked.forEach(update);
     const order = orderStale && source.order();
     if (!order) return;
-    const next = source.sort();
-    turned ||= next !== sort;
-    sort = next;
-    const same = order.length === ids.length && order.every((id, i) => id === ids[i]);
-    if (!same) ids = order;
-    moved ||= !same;
-    itemsStale ||= !same;
+    const before = sort;
+    sort = source.sort();
+    if (sort !== before) news.add("sort");
+    if (order.length !== ids.length || order.some((id, i) => id !== ids[i])) {
+      ids = order;
+      news.add("ids").add("items");
+      itemsStale = true;
+    }
     ids.forEach((id) => entries.has(id) || update(id));
     orderStale = false;
   }
@@ -94,11 +93,6 @@ export function makeView<F extends string>(source: Source): View<F> {
     return items;
   }
 
-  function told(): void {
-    news.clear();
-    moved = turned = false;
-  }
-
   const readable = <T>(name: string, snapshot: () => T): Readable<T> => ({
     snapshot() {
       refresh();
@@ -106,7 +100,7 @@ export function makeView<F extends string>(source: Source): View<F> {
     },
     subscribe(changed) {
       refresh();
-      if (!hub.heard()) told(); // they know what is there now
+      if (!hub.heard()) news.clear(); // they know what is there now
       return hub.on(name, changed);
     },
   });
@@ -127,11 +121,8 @@ export function makeView<F extends string>(source: Source): View<F> {
     tell() {
       if (!hub.heard()) return; // then the next reader asks
       refresh();
-      const names = [...news].map((id) => `/${id}`);
-      if (turned) names.push("sort");
-      if (moved) names.push("ids");
-      if (moved || news.size > 0) names.push("items");
-      told();
+      const names = [...news];
+      news.clear();
       names.forEach((name) => hub.tell(name));
     },
   };

@@ -3,7 +3,7 @@
  * holds its lock. Web Locks where there are any (they go with the page, at once); where
  * not (a page served without TLS), a lease in localStorage that its holder renews.
  */
-import type { Clock } from "./host.js";
+import { makeTimer, pause, type Clock } from "./host.js";
 import type { LocalStore } from "./storage.js";
 
 /** A lock that this page has. */
@@ -54,34 +54,29 @@ export function leases(
 ): Locks {
   // Without storage there is no way to tell another page; a writer that two of them use is
   // found out by the server (a fork) and loses nothing.
-  if (!local)
-    return {
-      take: async () => ({ held: () => true, release() {} }),
-      wait: () => new Promise(() => {}),
-    };
+  const told: Pick<LocalStore, "set"> & { get(key: string): string | null | undefined } =
+    local ?? new Map<string, string>();
   const self = random(12);
   const read = (name: string): string => {
-    const [holder = "", until = ""] = (local.get(LEASES + name) ?? "").split(" ");
+    const [holder = "", until = ""] = (told.get(LEASES + name) ?? "").split(" ");
     const left = Number(until) - clock.wall();
     return left > 0 && left <= LEASE_MS ? holder : ""; // farther away than we lease: a jumped clock
   };
   const write = (name: string): void => {
     try {
-      local.set(LEASES + name, `${self} ${clock.wall() + LEASE_MS}`);
+      told.set(LEASES + name, `${self} ${clock.wall() + LEASE_MS}`);
     } catch {
       // a full storage: the lease runs out, and whoever takes over finds all that is stored
     }
   };
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => void clock.after(ms, resolve));
 
   async function take(name: string): Promise<Held | undefined> {
     const other = read(name);
     if (other && other !== self) return undefined;
     write(name);
-    await pause(SETTLE_MS);
+    await pause(clock, SETTLE_MS);
     if (read(name) !== self) return undefined;
-    let stop = (): void => {};
+    const timer = makeTimer(clock);
     const held = (): boolean => {
       const holder = read(name);
       if (!holder) write(name); // ran out, and nobody took it
@@ -90,13 +85,13 @@ export function leases(
     const renew = (): void => {
       if (!held()) return;
       write(name);
-      stop = clock.after(RENEW_MS, renew);
+      timer(RENEW_MS, renew);
     };
     renew();
     return {
       held,
       release() {
-        stop();
+        timer();
         if (read(name) === self) local?.remove(LEASES + name);
       },
     };
@@ -107,12 +102,9 @@ export function leases(
     async wait(name, signal) {
       for (;;) {
         const held = await take(name);
-        if (signal.aborted) {
-          held?.release();
-          throw new Error("no longer wanted");
-        }
         if (held) return held;
-        await pause(RENEW_MS);
+        await pause(clock, RENEW_MS);
+        signal.throwIfAborted();
       }
     },
   };

@@ -134,6 +134,37 @@ test("outside a browser the defaults are there, and say that nothing is", async 
   expect(browserLocal("x")).toBeUndefined();
 });
 
+test("what the browser's events say, wherever they are sent to, until it is left", () => {
+  const at = new EventTarget(); // the window, which the document's events come by
+  vi.stubGlobal("addEventListener", at.addEventListener.bind(at));
+  vi.stubGlobal("removeEventListener", (type: string, told: () => void, capture: boolean) =>
+    at.removeEventListener(type, told, { capture }), // Node's own takes no boolean there
+  );
+  vi.stubGlobal("document", { hidden: false });
+  const page = browserPage();
+  const told: string[] = [];
+  const leave = page.listen((event) => told.push(event));
+  const send = (type: string): boolean => at.dispatchEvent(new Event(type, { cancelable: true }));
+  const types = ["freeze", "resume", "pagehide", "pageshow", "online", "offline"];
+  types.forEach(send);
+  expect(told.splice(0)).toEqual(["leave", "return", "leave", "return", "online", "offline"]);
+  for (const hidden of [true, false]) {
+    vi.stubGlobal("document", { hidden });
+    expect(page.visible()).toBe(!hidden);
+    send("visibilitychange");
+  }
+  expect(told.splice(0)).toEqual(["hidden", "visible"]);
+  leave();
+  [...types, "visibilitychange"].forEach(send);
+  expect(told).toEqual([]);
+
+  for (const warns of [true, true, false]) {
+    page.warn(warns);
+    expect(send("beforeunload")).toBe(!warns);
+  }
+  vi.unstubAllGlobals();
+});
+
 test("a page that may not use storage has none", () => {
   vi.stubGlobal("localStorage", undefined);
   Object.defineProperty(globalThis, "localStorage", {

@@ -164,14 +164,16 @@ test("flush rejects instead of waiting for ever", async () => {
   await expect(flush).rejects.toMatchObject({ code: "flush" });
 });
 
-test.each(["new", "load", "adopt", "start"])(
-  "in `%s`, while opening: openList rejects",
+test.each(["new", "load", "adopt", "start", "visible", "event", "status"])(
+  "in `%s`, while opening: openList rejects, and the server is left alone",
   async (call) => {
     const { tab } = await live();
     tab.kill();
     trap = call;
     await expect(Tab.open(tab.browser, tab.server)).rejects.toThrow();
     expect(tab.browser.locked).toEqual([]);
+    await tab.server.clock.advance(60_000);
+    expect(tab.server.open).toBe(0);
     trap = undefined;
     const next = await Tab.open(tab.browser, tab.server);
     expect(next.list.items.snapshot()).toHaveLength(1);

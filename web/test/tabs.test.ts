@@ -265,6 +265,33 @@ test("of two processes that do not see each other's writes at once, one has it",
   expect((await Promise.all(takes)).map(Boolean)).toEqual([false, true]);
 });
 
+test("without storage every page has what it asks for: nobody can tell another", async () => {
+  const { clock } = leaseWorld();
+  const [one, two] = ["one", "two"].map((name) => leases(undefined, clock, () => name)) as [
+    ReturnType<typeof leases>,
+    ReturnType<typeof leases>,
+  ];
+  const held = await answer(clock, one.take("w"));
+  expect(held?.held()).toBe(true);
+  expect((await answer(clock, two.wait("w", new AbortController().signal))).held()).toBe(true);
+  await clock.advance(100_000);
+  expect(held?.held()).toBe(true);
+  held?.release();
+  expect((await answer(clock, one.take("w")))?.held()).toBe(true);
+});
+
+test("who no longer wants a lease stops waiting for it", async () => {
+  const { clock, make } = leaseWorld();
+  await answer(clock, make("one").take("w"));
+  const closing = new AbortController();
+  const waiting = make("two").wait("w", closing.signal);
+  await clock.advance(25_000);
+  closing.abort();
+  const gone = expect(waiting).rejects.toThrow("abort");
+  await clock.advance(10_000);
+  await gone;
+});
+
 test("what was taken away is not released", async () => {
   const { clock, browser, make } = leaseWorld();
   const held = await answer(clock, make("one").take("w"));

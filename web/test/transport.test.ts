@@ -91,7 +91,7 @@ function open(more: Partial<TransportOptions> = {}): Transport {
       fetch: server.fetch,
       clock,
       page,
-      random: () => 0.5,
+      chance: () => 0.5,
       ...more,
     },
     {
@@ -179,9 +179,9 @@ test("a socket that closes comes back within a second, all clients not at once",
   expect(channels).toEqual(["push", "offline", "push"]);
   one.stop();
   const waits = new Set<number>();
-  for (const random of [0, 0.3, 0.6, 0.9]) {
+  for (const chance of [0, 0.3, 0.6, 0.9]) {
     channels = [];
-    const client = open({ random: () => random });
+    const client = open({ chance: () => chance });
     await clock.advance(100);
     server.stop();
     const began = clock.now;
