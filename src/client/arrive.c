@@ -514,15 +514,16 @@ tm_status tm_arrive_replace(tm_engine *e, tm_list *fresh, uint64_t version,
     return TM_OK;
 }
 
-// No pull will bring what waits for one any more. As accepted it is settled like all that
-// is; in C it is offered if the snapshot turns out to lack it.
-static tm_status waiting_accept(tm_engine *e) {
+// No pull will bring any more what waits for one up to `version`. As accepted it is settled
+// like all that is; in C it is offered if the snapshot turns out to lack it. What was said
+// to be beyond waits on, as the snapshot may be of another history.
+static tm_status waiting_accept(tm_engine *e, uint64_t version) {
     tm_status status = tm_queue_accept_reserve(&e->queue, e->queue.ids.count);
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         for (tm_own *own = w->line.first; own != NULL && status == TM_OK;) {
             tm_own *next = own->link[TM_LINE_QUEUE].next;
             tm_stamp at = own->op.at;
-            if (own->waits) {
+            if (own->waits && own->seq_said <= version) {
                 status = accepted(e, own, own->seq_said, &at, &own->op);
             }
             own = next;
@@ -533,7 +534,7 @@ static tm_status waiting_accept(tm_engine *e) {
 
 static tm_status snapshot_take(tm_engine *e, answer *a, uint64_t acked) {
     tm_list *fresh = a->fresh;
-    tm_status status = waiting_accept(e);
+    tm_status status = waiting_accept(e, a->version);
     if (status != TM_OK) return status; // whoever has `a` frees it
     a->fresh = NULL;
     // The request said a seq that the server has not: nothing we hold as accepted can be
