@@ -149,6 +149,7 @@ try {
   });
   const refused = await Labeler.open(full, daemon.url);
   await pictures(refused);
+  await refused.row(ids[3]).waitFor();
   await full.setOffline(true);
   await refused.write(ids[3], "description", "Rooftops, and the weather coming in");
   await refused.page.getByTestId("volatile").waitFor();
