@@ -228,7 +228,8 @@ tm_status tm_arrive_join(tm_engine *e, const tm_op *op) {
 // ---- what became of our own -----------------------------------------------------------
 
 // Takes a PENDING or OFFER one out of line, since the server has decided it.
-static void decided(tm_engine *e, tm_own *own) {
+// `version` is its number among its writer's.
+static void decided(tm_engine *e, tm_own *own, uint64_t version) {
     bool queued = own->fate == TM_FATE_PENDING;
     tm_writer *writer = own->writer;
     tm_queue_take(&e->queue, own);
@@ -237,10 +238,16 @@ static void decided(tm_engine *e, tm_own *own) {
     if (own->entry != NULL) own->entry->kept.dirty = true;
     if (!queued) return;
     writer->fresh = false;
-    writer->kept.dirty = writer->kept.keep = true;
-    // The log may have brought this one before the answer that had all of them.
+    writer->kept.dirty = true;
+    // The log may have brought this one before the answer that had all of them. What
+    // storage has lost may still be stored elsewhere, and is not decided by what is around.
     const tm_own *first = writer->line.first;
-    writer->decided = (first ? first->op.at.version : writer->next_version) - 1;
+    if (version > writer->passed) writer->passed = version;
+    uint64_t all = writer->passed;
+    if (first != NULL && first->op.at.version <= all)
+        all = first->op.at.version - 1;
+    if (all > writer->decided) writer->decided = all;
+    if (!e->disk.there && !writer->disked) tm_disk_settled(writer);
 }
 
 // What was accepted as `seq` is not there: the server lost it and went on without. It is
@@ -281,7 +288,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
         return status;
     }
     bool queued = own->fate == TM_FATE_PENDING;
-    decided(e, own);
+    decided(e, own, before.version);
     own->op.seq = seq;
     tm_queue_accept(&e->queue, own);
     if (own->entry == NULL) {
@@ -300,7 +307,7 @@ tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
     if (dead == NULL) return tm_refused();
     tm_note_text(e, TM_EVENT_DEAD, own->op.id, code);
     tm_note_receipt(e, own, TM_RECEIPT_REJECTED);
-    decided(e, own);
+    decided(e, own, own->op.at.version);
     tm_guard_drop(&e->guard, own);
     if (own->entry == NULL) tm_offer_strike(e, own);
     tm_own_done(&e->queue, own);
@@ -332,14 +339,19 @@ static tm_status ack_take(tm_engine *e, const ack *one, uint64_t proved) {
 
 // An answer speaks of the history that it was asked in, and up to where it was asked from
 // that is ours. Beyond, another answer may have brought another one meanwhile: the server
-// was restored while both were under way. A connection has one history; a snapshot proves.
+// was restored while both were under way. A connection that continues C has its history; a
+// snapshot proves.
+static uint64_t acks_proved(const tm_engine *e, const answer *a,
+                            const tm_request_out *asked) {
+    if (a->fresh != NULL) return TM_NEVER;
+    if (e->sync.channel == TM_CHANNEL_PUSH) return e->sync.follows ? TM_NEVER : 0;
+    return asked->generation == e->generation ? asked->cursor : 0;
+}
+
 static tm_status acks_take(tm_engine *e, const answer *a,
                            const tm_request_out *asked) {
     tm_status status = TM_OK;
-    uint64_t proved = TM_NEVER;
-    if (asked != NULL && e->sync.channel != TM_CHANNEL_PUSH && a->fresh == NULL) {
-        proved = asked->generation == e->generation ? asked->cursor : 0;
-    }
+    uint64_t proved = acks_proved(e, a, asked);
     for (const ack *one = a->acks; one != NULL && status == TM_OK;
          one = one->next) {
         status = ack_take(e, one, proved);
@@ -671,6 +683,7 @@ static tm_status part_take(tm_engine *e, answer *a) {
     if (a->mark.ptr == NULL || a->mark.len > TM_MARK_MAX) return TM_E_CORRUPT;
     status = fresh_read(e, tm_buf_span(&sync->parts), a);
     if (status == TM_OK) status = snapshot_take(e, a, sync->pull_out.acked);
+    if (status == TM_OK) sync->follows = true;
     if (status == TM_OK) head_take(e, a);
     tm_buf_deinit(&sync->parts);
     sync->parts_next = 0;
@@ -733,12 +746,15 @@ static tm_status cursor_frame(tm_engine *e, answer *a) {
         asked = sync->pull_out;
         sync->pull_out.ref = 0;
     }
+    // What was asked from a C that we had before proves nothing of the one we have, nor does
+    // the promise of a snapshot.
+    bool fits = asked.generation == e->generation && a->version >= asked.cursor;
     uint64_t from = tm_doc_number(&a->doc, TM_WORD_FROM);
     bool hole = sync->follows && from > e->cursor + 1;
     if (hole || !sync->follows) { // acks count all the same
         a->version = e->cursor;
     }
-    if (hello) sync->follows = true;
+    if (hello && fits) sync->follows = true;
     status = answer_take(e, a, asked.ref != 0 ? &asked : NULL, save);
     return status == TM_OK && hole ? ask_again(e) : status;
 }

@@ -108,7 +108,7 @@ static void always_write(tm_engine *e, tm_buf *out) {
             del(out, key);
             continue;
         }
-        tm_record_writer(&e->read, w, e->seen_time);
+        tm_record_writer(&e->read, w, w->decided, e->seen_time);
         put(out, key, &e->read);
     }
     for (tm_dead *dead = disk->dead; dead != NULL; dead = dead->next) {
@@ -220,12 +220,23 @@ static void entry_stored(tm_engine *e, tm_entry *entry) {
     kept->disk = true;
 }
 
+// Local is told what was decided no sooner than disk has what became of it: the next page
+// drops the entries of what was decided, and a server that is restored may need them. Where
+// the disk that this writer had is missing now, it may be there again for the next page.
+void tm_disk_settled(tm_writer *writer) {
+    writer->settled = writer->decided;
+    writer->kept.keep = true;
+}
+
 static void all_stored(tm_engine *e) {
     for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
         entry_stored(e, entry);
     }
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         if (w->kept.out) w->kept.disk = true;
+        if (w->kept.out && !w->kept.dirty && w->settled != w->decided) {
+            tm_disk_settled(w);
+        }
         w->kept.out = false;
         if (e->disk.out_lacking)
             w->lacks = e->disk.out_lacks && w == e->lacking_owner;
@@ -415,7 +426,7 @@ bool tm_disk_event(tm_engine *e, tm_event *event) {
         }
         if (!w->kept.keep) continue;
         w->kept.keep = false;
-        tm_record_writer(&e->told, w, e->seen_time);
+        tm_record_writer(&e->told, w, w->settled, e->seen_time);
         if (keep_event(e, event, key)) return true;
     }
     while (disk->work != NULL) {

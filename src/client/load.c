@@ -144,7 +144,7 @@ static tm_status writer_load(tm_engine *e, tm_place place, tm_span browser,
     uint64_t time =
         ms << TM_LOGICAL_BITS | (tm_doc_number(doc, TM_WORD_LOGICAL) & 0xffff);
     if (next > w->next_version) w->next_version = next;
-    if (decided > w->decided) w->decided = decided;
+    if (decided > w->decided) w->decided = w->settled = decided;
     if (tm_doc_number(doc, TM_WORD_RETIRED) != 0) w->retired = true;
     if (tm_doc_number(doc, TM_WORD_DISK) != 0) w->disked = true;
     if (ms <= TM_MS_MAX && time > e->seen_time) e->seen_time = time;
@@ -646,6 +646,9 @@ tm_status tm_engine_reloaded(tm_engine *e, tm_now now) {
     tm_disk_pieces_free(e, TM_NEVER);
     e->disk.tail_bytes = l->tail_bytes;
     tm_loading_deinit(e);
+    // What is out, and the connection, continue the C that was.
+    e->sync.follows = false;
+    e->sync.pull_out.generation = e->sync.save_out.generation = TM_NEVER;
     if (!e->manual) e->sync.pull = true;
     tm_disk_passed(e);
     return TM_OK;

@@ -97,6 +97,10 @@ struct tm_writer {
     tm_span browser; // in `key`
     tm_line line;    // PENDING
     uint64_t next_version, decided;
+    uint64_t
+        settled; // what local may know of `decided`: disk has what was said of them
+    uint64_t
+        passed; // highest that this page heard of as decided; below, some may wait
     uint64_t last_time; // of an offers' writer: the time it gave last
     uint32_t adopted;   // 0 = another page's, or nobody's; else in which order
     bool retired;

@@ -38,10 +38,11 @@ void tm_record_entry(tm_buf *out, const tm_entry *entry, uint64_t generation) {
     end(out);
 }
 
-void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t seen_time) {
+void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t decided,
+                      uint64_t seen_time) {
     begin(out);
     tm_out_number(out, TM_WORD_NEXT, writer->next_version);
-    tm_out_number(out, TM_WORD_DECIDED, writer->decided);
+    tm_out_number(out, TM_WORD_DECIDED, decided);
     tm_out_number(out, TM_WORD_TIMESTAMP, seen_time >> TM_LOGICAL_BITS);
     tm_out_number(out, TM_WORD_LOGICAL, seen_time & 0xffff);
     if (writer->retired) tm_out_number(out, TM_WORD_RETIRED, 1);

@@ -20,7 +20,8 @@
 
 // They write one record into the empty buffer.
 void tm_record_entry(tm_buf *out, const tm_entry *entry, uint64_t generation);
-void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t seen_time);
+void tm_record_writer(tm_buf *out, const tm_writer *writer, uint64_t decided,
+                      uint64_t seen_time);
 void tm_record_state(tm_buf *out, const tm_engine *e, uint64_t base);
 // tm_record_list - version 0 is left out.
 void tm_record_list(tm_buf *out, const tm_list *list, uint64_t version);

@@ -54,8 +54,7 @@ static void leave_judge(tm_world *world, const tm_sim_ghost *ghost,
     const tm_sim_account *account = &world->accounts[ghost->account];
     if (!ghost->owed || ghost->rejected || ghost->excused || ghost->copies > 0 ||
         ghost->letters > 0 || account->rolled_back || world->storing == NULL ||
-        ghost->author != world->storing ||
-        ghost->author_life != world->storing->life) {
+        !world->storing->disk) { // it has no stored C, and forgets at once
         return;
     }
     tm_span id = {ghost->id, ghost->id_len};

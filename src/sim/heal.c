@@ -89,8 +89,7 @@ static bool page_equal(tm_world *world, tm_sim_page *page) {
     tm_digest is = tm_list_digest(c),
               want = tm_sim_history_digest(account->history, head);
     return cursor == head && is.lo == want.lo && is.hi == want.hi &&
-           tm_sim_page_number(world, page, "pending") == 0 &&
-           tm_sim_page_number(world, page, "offered") == 0;
+           tm_sim_page_live(world, page);
 }
 
 static tm_sim_page *unequal(tm_world *world) {

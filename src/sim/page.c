@@ -630,22 +630,33 @@ void tm_sim_page_edit(tm_world *world, tm_sim_page *page, tm_span edit) {
     tm_sim_page_settle(world, page);
 }
 
-uint64_t tm_sim_page_number(tm_world *world, tm_sim_page *page,
-                            const char *member) {
+// What stands behind `key` in what the page says of itself; empty: nothing.
+static tm_span status_find(tm_world *world, tm_sim_page *page, const char *key) {
     tm_span json;
-    char key[32];
+    size_t len = strlen(key);
     if (tm_engine_status(page->engine, tm_sim_page_now(world, page), &json) !=
         TM_OK)
-        return 0;
-    size_t len = (size_t)snprintf(key, sizeof key, "\"%s\":", member);
+        return (tm_span){NULL, 0};
     for (size_t i = 0; i + len < json.len; i++) {
         if (memcmp(json.ptr + i, key, len) != 0) continue;
-        uint64_t number = 0;
-        for (i += len; i < json.len && json.ptr[i] >= '0' && json.ptr[i] <= '9';
-             i++) {
-            number = number * 10 + (uint64_t)(json.ptr[i] - '0');
-        }
-        return number;
+        return (tm_span){json.ptr + i + len, json.len - i - len};
     }
-    return 0;
+    return (tm_span){NULL, 0};
+}
+
+uint64_t tm_sim_page_number(tm_world *world, tm_sim_page *page,
+                            const char *member) {
+    char key[32];
+    uint64_t number = 0;
+    (void)snprintf(key, sizeof key, "\"%s\":", member);
+    tm_span rest = status_find(world, page, key);
+    for (size_t i = 0; i < rest.len && rest.ptr[i] >= '0' && rest.ptr[i] <= '9';
+         i++) {
+        number = number * 10 + (uint64_t)(rest.ptr[i] - '0');
+    }
+    return number;
+}
+
+bool tm_sim_page_live(tm_world *world, tm_sim_page *page) {
+    return status_find(world, page, "\"phase\":\"live\"").len > 0;
 }

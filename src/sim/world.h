@@ -346,6 +346,8 @@ void tm_sim_page_event(tm_world *world, tm_sim_page *page,
 void tm_sim_page_channel(tm_world *world, tm_sim_page *page, tm_channel channel);
 void tm_sim_page_edit(tm_world *world, tm_sim_page *page, tm_span edit);
 uint64_t tm_sim_page_number(tm_world *world, tm_sim_page *page, const char *member);
+bool tm_sim_page_live(tm_world *world,
+                      tm_sim_page *page); // nothing is owed, it says
 tm_storage *tm_sim_page_storage(tm_world *world, const tm_sim_page *page);
 void tm_sim_page_adopt(tm_world *world, tm_sim_page *page);
 
