@@ -228,8 +228,7 @@ tm_status tm_arrive_join(tm_engine *e, const tm_op *op) {
 // ---- what became of our own -----------------------------------------------------------
 
 // Takes a PENDING or OFFER one out of line, since the server has decided it.
-// `version` is its number among its writer's.
-static void decided(tm_engine *e, tm_own *own, uint64_t version) {
+static void decided(tm_engine *e, tm_own *own) {
     bool queued = own->fate == TM_FATE_PENDING;
     tm_writer *writer = own->writer;
     tm_queue_take(&e->queue, own);
@@ -239,15 +238,11 @@ static void decided(tm_engine *e, tm_own *own, uint64_t version) {
     if (!queued) return;
     writer->fresh = false;
     writer->kept.dirty = true;
-    // The log may have brought this one before the answer that had all of them. What
-    // storage has lost may still be stored elsewhere, and is not decided by what is around.
+    // The log may have brought this one before the answer that had all of them.
     const tm_own *first = writer->line.first;
-    if (version > writer->passed) writer->passed = version;
-    uint64_t all = writer->passed;
-    if (first != NULL && first->op.at.version <= all)
-        all = first->op.at.version - 1;
-    if (all > writer->decided) writer->decided = all;
-    if (!e->disk.there && !writer->disked) tm_disk_settled(writer);
+    writer->decided = (first ? first->op.at.version : writer->next_version) - 1;
+    // With a disk local is told when disk knows.
+    if (!e->disk.there) writer->kept.keep = true;
 }
 
 // What was accepted as `seq` is not there: the server lost it and went on without. It is
@@ -288,7 +283,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
         return status;
     }
     bool queued = own->fate == TM_FATE_PENDING;
-    decided(e, own, before.version);
+    decided(e, own);
     own->op.seq = seq;
     tm_queue_accept(&e->queue, own);
     if (own->entry == NULL) {
@@ -307,7 +302,7 @@ tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
     if (dead == NULL) return tm_refused();
     tm_note_text(e, TM_EVENT_DEAD, own->op.id, code);
     tm_note_receipt(e, own, TM_RECEIPT_REJECTED);
-    decided(e, own, own->op.at.version);
+    decided(e, own);
     tm_guard_drop(&e->guard, own);
     if (own->entry == NULL) tm_offer_strike(e, own);
     tm_own_done(&e->queue, own);
@@ -366,6 +361,7 @@ static tm_status renamed(tm_engine *e, tm_writer *from) {
     bool again = from->fresh;
     tm_queue_rename(&e->queue, from, to);
     to->adopted = from->adopted;
+    to->disked = e->disk.there;
     to->fresh = from->retired = e->view.all_touched = true;
     from->kept.dirty = to->kept.dirty = from->kept.keep = to->kept.keep = true;
     if (e->editor == from) e->editor = to;

@@ -220,14 +220,6 @@ static void entry_stored(tm_engine *e, tm_entry *entry) {
     kept->disk = true;
 }
 
-// Local is told what was decided no sooner than disk has what became of it: the next page
-// drops the entries of what was decided, and a server that is restored may need them. Where
-// the disk that this writer had is missing now, it may be there again for the next page.
-void tm_disk_settled(tm_writer *writer) {
-    writer->settled = writer->decided;
-    writer->kept.keep = true;
-}
-
 static void all_stored(tm_engine *e) {
     for (tm_entry *entry = e->queue.first; entry != NULL; entry = entry->next) {
         entry_stored(e, entry);
@@ -235,7 +227,8 @@ static void all_stored(tm_engine *e) {
     for (tm_writer *w = e->queue.writers; w != NULL; w = w->next) {
         if (w->kept.out) w->kept.disk = true;
         if (w->kept.out && !w->kept.dirty && w->settled != w->decided) {
-            tm_disk_settled(w);
+            w->settled = w->decided;
+            w->kept.keep = true;
         }
         w->kept.out = false;
         if (e->disk.out_lacking)

@@ -136,7 +136,7 @@ void tm_engine_kept(tm_engine *engine, tm_span key, bool kept);
 typedef enum tm_committed {
     TM_COMMITTED,         // all of it is on disk
     TM_COMMIT_REFUSED,    // the unguarded part is; the guard did not hold
-    TM_COMMIT_SUPERSEDED, // the same, and the stored generation is above ours: reload
+    TM_COMMIT_SUPERSEDED, // the same, and the stored generation is another: reload
     TM_COMMIT_FAILED,     // nothing is (quota, closed, gone)
 } tm_committed;
 
@@ -248,10 +248,9 @@ typedef struct tm_event {
 //   {"guard":[generation,cursor,"mark"],"guarded":[WRITE,...],"always":[WRITE,...]}
 //   WRITE = ["put","key","text"] | ["del","key"] | ["clear","prefix"]
 // The guard compares with the members of these names of the record `state`. It holds if
-// there is none; above its generation; and in its generation above its cursor if the mark
-// is the stored one, since what is written continues what is stored: another tab may
-// have stored more, of another history of the server. "guard" is null when nothing is
-// guarded.
+// there is none, or if the mark is the stored one and the pair is above the stored pair:
+// what is written continues what is stored, or takes its place, and another tab may have
+// stored more, or another history of the server. "guard" is null when nothing is guarded.
 
 // tm_engine_event - the next event; false = none. Spans are lent until the next call.
 // KEEP comes before anything that shows the edit.

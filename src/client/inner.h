@@ -239,7 +239,6 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out); // false: nothing to store now
 void tm_disk_mark(tm_mark *to, tm_span mark);
 void tm_disk_piece(tm_engine *e, uint64_t version, tm_span mark, tm_span text);
 void tm_disk_work(tm_engine *e, tm_entry *entry); // local is to be told about it
-void tm_disk_settled(tm_writer *writer);          // its `decided` may go to local
 void tm_disk_passed(tm_engine *e); // a cursor moved: what it passed is done
 bool tm_disk_event(tm_engine *e, tm_event *event); // KEEP and FORGET
 void tm_disk_deinit(tm_engine *e);

@@ -620,6 +620,29 @@ tm_status tm_engine_start(tm_engine *e, tm_now now, tm_span fresh, uint32_t flag
     return TM_OK;
 }
 
+// What is stored is older than C, and more than we knew of: its place is taken, and what
+// it has is offered.
+static tm_status older_reloaded(tm_engine *e, tm_list *c) {
+    tm_status status = lacking_join(e, c);
+    tm_offer_anew(e);
+    e->disk.base_due = e->disk.lacking_due = e->disk.changed = true;
+    e->view.all_touched = e->status_changed = true;
+    return status;
+}
+
+// What is stored takes the place of C.
+static tm_status newer_reloaded(tm_engine *e, tm_list *c, bool damaged) {
+    tm_loading *l = &e->loading;
+    tm_status status = tm_arrive_replace(e, c, l->cursor, l->mark, TM_INT_MAX);
+    if (status != TM_OK) return status;
+    e->generation = l->generation;
+    e->disk.base_due = damaged;
+    // What is out, and the connection, continue the C that was.
+    e->sync.follows = false;
+    e->sync.pull_out.generation = e->sync.save_out.generation = TM_NEVER;
+    return TM_OK;
+}
+
 tm_status tm_engine_reloaded(tm_engine *e, tm_now now) {
     tm_list *c, *rest;
     e->now = now;
@@ -638,17 +661,13 @@ tm_status tm_engine_reloaded(tm_engine *e, tm_now now) {
         return status;
     }
     tm_loading *l = &e->loading;
-    status = tm_arrive_replace(e, c, l->cursor, l->mark, TM_INT_MAX);
+    status = l->generation < e->generation ? older_reloaded(e, c)
+                                           : newer_reloaded(e, c, damaged);
     if (status != TM_OK) return status;
-    e->generation = l->generation;
-    e->disk.base_due = damaged;
     e->disk.reload = false;
     tm_disk_pieces_free(e, TM_NEVER);
     e->disk.tail_bytes = l->tail_bytes;
     tm_loading_deinit(e);
-    // What is out, and the connection, continue the C that was.
-    e->sync.follows = false;
-    e->sync.pull_out.generation = e->sync.save_out.generation = TM_NEVER;
     if (!e->manual) e->sync.pull = true;
     tm_disk_passed(e);
     return TM_OK;

@@ -97,10 +97,9 @@ struct tm_writer {
     tm_span browser; // in `key`
     tm_line line;    // PENDING
     uint64_t next_version, decided;
-    uint64_t
-        settled; // what local may know of `decided`: disk has what was said of them
-    uint64_t
-        passed; // highest that this page heard of as decided; below, some may wait
+    // What local is told of `decided`: no more than disk knows with what became of it. The
+    // next page drops the entries of what was decided, and C may not have them yet.
+    uint64_t settled;
     uint64_t last_time; // of an offers' writer: the time it gave last
     uint32_t adopted;   // 0 = another page's, or nobody's; else in which order
     bool retired;

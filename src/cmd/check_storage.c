@@ -172,11 +172,11 @@ static tm_committed transact(tm_check_records *disk, const tm_node *transaction)
             return TM_COMMIT_FAILED;
         }
         bool refused = pair_stored(disk, stored, guard->first->next->next, &same) &&
-                       (ours[0] < stored[0] ||
-                        (ours[0] == stored[0] && (ours[1] <= stored[1] || !same)));
+                       (!same || ours[0] < stored[0] ||
+                        (ours[0] == stored[0] && ours[1] <= stored[1]));
         if (refused) {
             outcome =
-                ours[0] < stored[0] ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
+                ours[0] != stored[0] ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
         } else if (!writes_do(disk, tm_node_get(transaction, "guarded"))) {
             return TM_COMMIT_FAILED;
         }

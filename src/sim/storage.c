@@ -281,15 +281,15 @@ static tm_committed transact(tm_storage *storage, tm_span text, tm_arena *arena)
         return TM_COMMIT_FAILED; // all or nothing
     }
     bool refused = t.guarded && pair_stored(storage, stored, t.mark, &same) &&
-                   (t.pair[0] < stored[0] ||
-                    (t.pair[0] == stored[0] && (t.pair[1] <= stored[1] || !same)));
+                   (!same || t.pair[0] < stored[0] ||
+                    (t.pair[0] == stored[0] && t.pair[1] <= stored[1]));
     bool run = t.guarded && !refused;
     if (list_do(storage, t.guarded_writes, arena, run) != TM_OK ||
         list_do(storage, t.always, arena, true) != TM_OK) {
         return TM_COMMIT_FAILED;
     }
     if (!refused) return TM_COMMITTED;
-    return t.pair[0] < stored[0] ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
+    return t.pair[0] != stored[0] ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
 }
 
 tm_committed tm_storage_commit(tm_storage *storage, tm_span transaction_text,

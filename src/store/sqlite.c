@@ -557,6 +557,9 @@ tm_status tm_sqlite_open_tuned(const tm_sqlite_options *options,
         return TM_OK;
     }
     if (problem[0] == '\0') snprintf(problem, TM_PROBLEM_MAX, "out of memory");
+    // A log that could not be made durable is not played into the database at closing: its
+    // removal could be undone by a power cut, and what then stood there be played again.
+    if (s != NULL) s->dead = status;
     if (s != NULL) tm_sqlite_free(s);
     return status;
 }

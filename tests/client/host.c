@@ -174,8 +174,8 @@ static tm_committed transaction(storage *s, const char *text, uint64_t *cursor) 
         tm_span mark;
         T_OK(tm_json_string(&in, &mark));
         T_TRUE(!tm_json_element(&in));
-        run = state == NULL || g > generation ||
-              (g == generation && c > *cursor && mark_is(state, mark));
+        bool above = g > generation || (g == generation && c > *cursor);
+        run = state == NULL || (above && mark_is(state, mark));
     }
     T_TRUE(tm_json_member(&in, &key));
     T_TEXT(key, "guarded");
@@ -191,7 +191,7 @@ static tm_committed transaction(storage *s, const char *text, uint64_t *cursor) 
         *cursor = c;
         return TM_COMMITTED;
     }
-    return generation > g ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
+    return generation != g ? TM_COMMIT_SUPERSEDED : TM_COMMIT_REFUSED;
 }
 
 // ---- pages --------------------------------------------------------------------------

@@ -364,6 +364,65 @@ static void test_a_newer_generation_is_loaded(void **state) {
     life_end();
 }
 
+// It is accepted, and the page is killed before its disk knows; then the server is restored
+// to before it. The next page still has it.
+static void test_local_is_told_when_disk_knows(void **state) {
+    (void)state;
+    life_begin();
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    life_edit(&w.a, ADD("x"), "i-x");
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    model_backup(&w.m);
+    life_edit(&w.a, SET("x", "1"), "1");
+    w.sa.held = true;
+    page_push(&w.a, FAULT_NONE);
+    T_EQ(page_status(&w.a, "pending"), 0);
+    page_stop(&w.a);
+    w.sa.held = false;
+    model_restore(&w.m);
+    life_restart();
+    life_expect_kept();
+    page_stop(&w.a);
+    life_end();
+}
+
+// A tab takes a snapshot of an older state than another tab has stored meanwhile, and takes
+// its place. What only the other one's C had is offered.
+static void test_an_older_state_is_not_lost(void **state) {
+    (void)state;
+    life_begin();
+    w.a.manual = true;
+    page_start(&w.a, &w.sa, &w.m, "b-a");
+    life_edit(&w.b, ADD("x"), "i-x");
+    page_push(&w.b, FAULT_NONE);
+    page_pull(&w.a);
+    storage_put(
+        &w.sa.disk, "tail/0000000000000002",
+        "{\"from\":1,\"operations\":[{\"id\":\"theirs\",\"type\":\"ADD\","
+        "\"instanceId\":\"theirs\",\"imageId\":\"i-theirs\",\"timestamp\":1,"
+        "\"browserId\":\"b-z\",\"version\":1,\"seq\":2}]}");
+    storage_put(&w.sa.disk, "state",
+                "{\"generation\":0,\"cursor\":2,\"mark\":\"theirs\",\"base\":0}");
+    model_backup(&w.m);
+    model_restore(&w.m); // another history: a snapshot
+    page_pull(&w.a);
+    T_EQ(w.a.reloads, 1);
+    T_TRUE(strstr(page_view(&w.a), "i-theirs") != NULL);
+    page_pull(&w.a);
+    page_push(&w.a, FAULT_NONE);
+    page_pull(&w.a);
+    T_TRUE(page_equals_server(&w.a));
+    T_TRUE(strstr(page_view(&w.b), "i-theirs") == NULL);
+    page_pull(&w.b);
+    T_TRUE(strstr(page_view(&w.b), "i-theirs") != NULL);
+    page_stop(&w.a);
+    life_restart();
+    life_expect_kept();
+    page_stop(&w.a);
+    life_end();
+}
+
 // ---- what is written --------------------------------------------------------------------
 
 // Tails become a new base when they outweigh it.
@@ -414,6 +473,8 @@ int main(void) {
         cmocka_unit_test(test_two_tabs_in_two_histories),
         cmocka_unit_test(test_a_rollback_behind_a_tab),
         cmocka_unit_test(test_a_newer_generation_is_loaded),
+        cmocka_unit_test(test_local_is_told_when_disk_knows),
+        cmocka_unit_test(test_an_older_state_is_not_lost),
         cmocka_unit_test(test_tails_are_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -672,6 +672,47 @@ static void test_a_hole_that_stays(void **state) {
     end();
 }
 
+// Another tab has stored a C of which the connection knows nothing. What comes on it is not
+// taken for what continues that, until an answer to a SUBSCRIBE from there, or a snapshot.
+static void test_a_reload_ends_what_is_followed(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *version; // of the answer
+        uint64_t cursor;
+    } rows[] = {{"it continues", "5", 6}, {"a snapshot will come", "0", 5}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char answer[200];
+        t_row = rows[i].name;
+        begin_push();
+        storage_put(&t.s.disk, "state",
+                    "{\"generation\":1,\"cursor\":5,\"mark\":\"m5\",\"base\":5}");
+        storage_put(&t.s.disk, "base",
+                    "{\"version\":5,\"state\":{\"format\":1,\"browsers\":[],"
+                    "\"dead\":[],\"items\":[],\"sort\":null},\"H\":[9,1],"
+                    "\"unknown\":[]}");
+        feed(FRAME("OPERATIONS",
+                   "\"from\":1,\"version\":1,\"mark\":\"m\",\"head\":1,"
+                   "\"operations\":[" OP("a", "1", "") "]"));
+        T_EQ(t.p.reloads, 1);
+        T_EQ(page_status(&t.p, "cursor"), 5);
+        static const char next[] = FRAME(
+            "OPERATIONS", "\"from\":6,\"version\":6,\"mark\":\"m6\",\"head\":6,"
+                          "\"operations\":[" OP("b", "6", "") "]");
+        feed(next); // of the history that was followed before
+        T_EQ(page_status(&t.p, "cursor"), 5);
+        T_EQ(take(), TM_SEND_FRAME);
+        T_EQ(count("\"type\":\"SUBSCRIBE\"") + count("\"since\":5"), 2);
+        (void)snprintf(answer, sizeof answer,
+                       FRAME("SUBSCRIBED", "\"user\":\"u\",\"version\":%s,"
+                                           "\"mark\":\"m5\",\"head\":6"),
+                       rows[i].version);
+        feed(answer);
+        feed(next);
+        T_EQ(page_status(&t.p, "cursor"), rows[i].cursor);
+        end();
+    }
+}
+
 static void test_a_snapshot_in_parts(void **state) {
     (void)state;
     static const char *const parts[] = {
@@ -803,6 +844,7 @@ int main(void) {
         cmocka_unit_test(test_the_offset),
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_a_hole_that_stays),
+        cmocka_unit_test(test_a_reload_ends_what_is_followed),
         cmocka_unit_test(test_a_snapshot_in_parts),
         cmocka_unit_test(test_a_digest),
         cmocka_unit_test(test_seen_by_others),

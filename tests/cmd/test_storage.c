@@ -40,7 +40,9 @@ static void test_guard(void **state) {
         {"a newer cursor", "[1,6,\"m\"]", TM_COMMITTED, true},
         {"a newer cursor, of another history", "[1,6,\"n\"]", TM_COMMIT_REFUSED,
          false},
-        {"a newer generation", "[2,0,\"n\"]", TM_COMMITTED, true},
+        {"a newer generation", "[2,0,\"m\"]", TM_COMMITTED, true},
+        {"a newer generation, beside what it does not know", "[2,9,\"n\"]",
+         TM_COMMIT_SUPERSEDED, false},
         {"no guard", "null", TM_COMMITTED, false},
     };
     (void)state;

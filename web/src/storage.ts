@@ -29,7 +29,7 @@ export interface LocalStore {
 export type Committed = {
   /**
    * All of it was written (`committed`), or only what is not guarded: what is stored is as new
-   * (`refused`), or of a newer generation (`superseded`).
+   * (`refused`), or not what the page knows, of another generation (`superseded`).
    */
   readonly outcome: "committed" | "refused" | "superseded";
   /** 0 if none is stored. */
@@ -59,9 +59,10 @@ export function decide(
   const [generation, cursor, mark] = stored(state);
   const newer =
     guard &&
-    (guard[0] > generation || (guard[0] === generation && guard[1] > cursor && guard[2] === mark));
+    (generation < 0 ||
+      (guard[2] === mark && (guard[0] > generation || (guard[0] === generation && guard[1] > cursor))));
   return {
-    outcome: !guard || newer ? "committed" : generation > guard[0] ? "superseded" : "refused",
+    outcome: !guard || newer ? "committed" : generation !== guard[0] ? "superseded" : "refused",
     cursor: newer ? guard[1] : Math.max(cursor, 0),
     writes: newer ? [...guarded, ...always] : always,
   };

@@ -17,6 +17,7 @@ test.each([
   ["the same pair", [1, 5, "m"], state(1, 5), "refused", 5, writes.always],
   ["an earlier cursor", [1, 4, "m"], state(1, 5), "refused", 5, writes.always],
   ["an earlier generation", [1, 9, "m"], state(2, 5), "superseded", 5, writes.always],
+  ["a later generation, beside what it does not know", [2, 9, "n"], state(1, 5), "superseded", 5, writes.always],
   ["no guard", null, state(2, 5), "committed", 5, writes.always],
   ["no guard, nothing stored", null, undefined, "committed", 0, writes.always],
   ["an unreadable state", [0, 0, "m"], "{", "committed", 0, both],
