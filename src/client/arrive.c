@@ -690,11 +690,9 @@ static tm_status part_take(tm_engine *e, answer *a) {
 // Two that hold the same operations must have the same state. SEMANTICS 10, DESIGN 4.
 static void digest_take(tm_engine *e, const tm_doc *doc) {
     static const uint64_t wait_min_ms = 60000, wait_max_ms = 3600000;
-    const tm_queue *queue = &e->queue;
     tm_sync *sync = &e->sync;
     tm_span said = doc->at[TM_WORD_DIGEST].text;
-    bool beyond = queue->accepted_count > 0 &&
-                  queue->accepted[queue->accepted_count - 1]->op.seq > e->cursor;
+    bool beyond = tm_queue_acked(&e->queue) > e->cursor;
     if (tm_doc_number(doc, TM_WORD_FORMAT) != TM_STATE_FORMAT || said.len != 32 ||
         tm_doc_number(doc, TM_WORD_VERSION) != e->cursor || beyond) {
         return;

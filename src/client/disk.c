@@ -47,11 +47,18 @@ static tm_span lacking_key(uint8_t key[KEY_MAX], const tm_writer *writer) {
     return (tm_span){key, 8 + writer->browser.len};
 }
 
+// Whether C has more than the cursor says: what other pages load must not.
+static bool beyond(const tm_engine *e) {
+    return tm_queue_acked(&e->queue) > e->cursor;
+}
+
 static void guarded_write(tm_engine *e, tm_buf *out) {
     tm_disk *disk = &e->disk;
     uint8_t key[KEY_MAX];
     size_t tails = disk->tail_bytes + disk->pieces_bytes;
-    if (tails > TAIL_MAX && tails > disk->base_bytes) disk->base_due = true;
+    if (tails > TAIL_MAX && tails > disk->base_bytes && !beyond(e)) {
+        disk->base_due = true;
+    }
     disk->out_base = disk->base_due;
     if (disk->base_due) {
         tm_disk_pieces_free(
@@ -161,6 +168,7 @@ bool tm_disk_compose(tm_engine *e, tm_buf *out) {
     }
     bool guarded = e->generation > disk->generation ||
                    (e->generation == disk->generation && e->cursor > disk->cursor);
+    guarded = guarded && !(disk->base_due && beyond(e));
     disk->out_guarded = guarded;
     tm_buf_byte(out, '{');
     tm_out_word(out, TM_WORD_GUARD);

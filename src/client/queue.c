@@ -301,6 +301,11 @@ void tm_queue_accept(tm_queue *queue, tm_own *own) {
     own->fate = TM_FATE_ACCEPTED;
 }
 
+uint64_t tm_queue_acked(const tm_queue *queue) {
+    size_t count = queue->accepted_count;
+    return count > 0 ? queue->accepted[count - 1]->op.seq : 0;
+}
+
 tm_own *tm_queue_accepted(const tm_queue *queue, uint64_t seq) {
     size_t place = accepted_place(queue, seq);
     if (place == queue->accepted_count) return NULL;

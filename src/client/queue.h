@@ -165,6 +165,8 @@ void tm_queue_target_drop(tm_queue *queue,
 TM_MUST_USE tm_status tm_queue_accept_reserve(tm_queue *queue, size_t more);
 void tm_queue_accept(tm_queue *queue, tm_own *own);
 tm_own *tm_queue_accepted(const tm_queue *queue, uint64_t seq);
+uint64_t
+tm_queue_acked(const tm_queue *queue); // the greatest seq; 0 = there is none
 void tm_queue_unaccept(tm_queue *queue, tm_own *own);
 
 // tm_own_done - nothing of it is owed any more. Frees an offer made from `lacking`.

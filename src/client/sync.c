@@ -50,11 +50,6 @@ void tm_sync_flush(tm_engine *e) {
 
 // ---- writing ------------------------------------------------------------------------
 
-static uint64_t acked_max(const tm_engine *e) {
-    size_t count = e->queue.accepted_count;
-    return count > 0 ? e->queue.accepted[count - 1]->op.seq : 0;
-}
-
 static tm_span mark_of(const tm_engine *e) {
     return e->sync.force ? TM_SPAN("none") : e->mark;
 }
@@ -84,7 +79,7 @@ static void cursor_write(tm_engine *e) {
 }
 
 static void acked_write(tm_engine *e) {
-    uint64_t acked = acked_max(e);
+    uint64_t acked = tm_queue_acked(&e->queue);
     if (acked > 0) tm_out_number(&e->sent, TM_WORD_ACKED, acked);
 }
 
@@ -189,7 +184,7 @@ static bool save_write(tm_engine *e) {
 static void pull_write(tm_engine *e) {
     tm_buf *out = &e->sent;
     tm_sync *sync = &e->sync;
-    uint64_t acked = acked_max(e);
+    uint64_t acked = tm_queue_acked(&e->queue);
     if (sync->channel == TM_CHANNEL_PUSH) {
         frame_begin(e, TM_SPAN("SUBSCRIBE"));
         tm_out_text(out, TM_WORD_USER, e->user);
@@ -219,8 +214,8 @@ static tm_send sent(tm_engine *e, tm_send_kind kind, tm_request_out *out,
     uint64_t ref = 0;
     if (out != NULL) {
         ref = ++e->sync.last_ref;
-        *out = (tm_request_out){ref, e->now.mono_ms, acked_max(e), e->generation,
-                                e->cursor};
+        *out = (tm_request_out){ref, e->now.mono_ms, tm_queue_acked(&e->queue),
+                                e->generation, e->cursor};
         if (e->sync.channel == TM_CHANNEL_PUSH) e->sync.pull_out.acked = out->acked;
     }
     return (tm_send){kind, ref, tm_buf_span(&e->sent), timeout_ms};
