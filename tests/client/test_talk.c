@@ -672,6 +672,22 @@ static void test_a_hole_that_stays(void **state) {
     end();
 }
 
+// It was told how much there is, and then the line goes dead: what is owed does not come.
+static void test_what_is_owed_does_not_come(void **state) {
+    (void)state;
+    begin_push();
+    tm_engine_channel(t.p.engine, t.p.now, TM_CHANNEL_PUSH);
+    T_EQ(take(), TM_SEND_FRAME);
+    feed(FRAME("SUBSCRIBED",
+               "\"user\":\"u\",\"version\":0,\"mark\":\"\",\"head\":2"));
+    page_advance(&t.p, 29999);
+    T_EQ(take(), TM_SEND_NONE);
+    T_EQ(t.p.problems, 0);
+    page_advance(&t.p, 1);
+    T_TEXT(t_str(t.p.last_problem_code), "silent");
+    end();
+}
+
 // Another tab has stored a C of which the connection knows nothing. What comes on it is not
 // taken for what continues that, until an answer to a SUBSCRIBE from there, or a snapshot.
 static void test_a_reload_ends_what_is_followed(void **state) {
@@ -844,6 +860,7 @@ int main(void) {
         cmocka_unit_test(test_the_offset),
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_a_hole_that_stays),
+        cmocka_unit_test(test_what_is_owed_does_not_come),
         cmocka_unit_test(test_a_reload_ends_what_is_followed),
         cmocka_unit_test(test_a_snapshot_in_parts),
         cmocka_unit_test(test_a_digest),
