@@ -83,6 +83,10 @@ if(NOT TM_WASI)
     endif()
     tm_tests(sim ${simulated})
     tm_tests(cmd tm_assets)
+    if(TARGET cmd_test_simulate) # it plants faults between the rooms
+        target_link_options(cmd_test_simulate PRIVATE -Wl,--wrap=tm_list_apply
+                            -Wl,--wrap=tm_engine_load)
+    endif()
     add_library(tm_fuzz INTERFACE) # a room of tests alone: whatever compares two rooms
     if(NOT TM_SANITIZE STREQUAL "thread")
         list(APPEND TM_TESTED fuzz)

@@ -48,6 +48,10 @@ set(wasm_flags
 # speed (bench/wasm).
 set(wasm_fast core/json core/table)
 
+set(wasm_quiet)
+if(TM_MUTANT)
+    set(wasm_quiet -w) # a fault leaves things unused
+endif()
 set(wasm_parts)
 foreach(source IN LISTS wasm_sources)
     file(RELATIVE_PATH name ${TM_SRC}/.. ${source})
@@ -64,7 +68,7 @@ foreach(source IN LISTS wasm_sources)
         COMMAND ${TM_WASM_CC} ${wasm_flags} ${wasm_pace}
                 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
                 -Wvla -Werror # not -Wmissing-prototypes: an export has no header
-                -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+                ${wasm_quiet} -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
                 -DTM_VERSION="${PROJECT_VERSION}"
                 -isystem ${CMAKE_SOURCE_DIR}/cmake/wasm-include -I${TM_SRC}
                 -MD -MF ${part}.d -emit-llvm -c ${source} -o ${part}

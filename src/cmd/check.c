@@ -1,7 +1,6 @@
 // check.c - `tidemark check`: golden files against the real engine, service and store.
 #include "cmd/commands.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,8 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/check_case.h"
-#include "cmd/check_merge.h"
-#include "cmd/check_scenario.h"
+#include "cmd/check_one.h"
 #include "cmd/file.h"
 #include "cmd/host.h"
 
@@ -27,13 +25,12 @@ typedef struct check_file {
 
 typedef struct check {
     const tm_command *command;
-    bool wasm, json, traced;
-    tm_check_place place; // what each case's store is made of
+    bool json;
+    tm_check_one one; // what runs each
     tm_arena arena;
     check_file *files, **files_last;
     size_t total, done, passed;
     bool unreadable; // a file was
-    tm_check_door *door;
     tm_progress progress;
 } check;
 
@@ -132,74 +129,18 @@ static void verdict_json(const check *run, const check_file *file, tm_span name,
 
 // ---- one case -----------------------------------------------------------------------
 
-static bool door_open(check *run, tm_check_verdict *verdict) {
-    char problem[256] = "out of memory";
-    if (run->door != NULL) return true;
-    tm_status status = run->wasm ? tm_check_node(&run->door, problem)
-                                 : tm_check_native(&run->door);
-    if (status == TM_OK) return true;
-    run->door = NULL;
-    return tm_check_verdict_fail(verdict, "%s", problem);
-}
-
-// A door that broke, with all its engines, is replaced for the next case.
-static void door_drop(check *run, tm_status status) {
-    if (status == TM_OK) return;
-    tm_check_door_close(run->door);
-    run->door = NULL;
-}
-
-static void directory_clear(const char *directory) {
-    DIR *listing = directory == NULL ? NULL : opendir(directory);
-    struct dirent *entry;
-    while (listing != NULL && (entry = readdir(listing)) != NULL) {
-        char *path = tm_path_join(directory, entry->d_name);
-        if (path != NULL) (void)unlink(path);
-        free(path);
-    }
-    if (listing != NULL) (void)closedir(listing);
-}
-
-static void merge_run(check *run, const tm_node *one, tm_check_verdict *verdict) {
-    tm_check_merge merge;
-    if (tm_check_merge_init(&merge, one, verdict)) {
-        if (run->wasm) {
-            door_drop(run, tm_check_merge_door(&merge, run->door));
-        } else {
-            (void)tm_check_merge_native(&merge);
-        }
-    }
-    tm_check_merge_deinit(&merge);
-}
-
-static void case_judged_run(check *run, const tm_node *one,
-                            tm_check_verdict *verdict) {
-    if (!door_open(run, verdict)) return;
-    if (tm_node_says(tm_node_get(one, "kind"), "merge")) {
-        merge_run(run, one, verdict);
-        return;
-    }
-    door_drop(run,
-              tm_check_scenario(one, run->door, &run->place, run->traced, verdict));
-    directory_clear(run->place.directory);
-}
-
 static void case_run(check *run, const check_file *file, const tm_node *one) {
     tm_check_verdict verdict;
-    tm_check_case_flaw flaw;
     tm_span name = tm_node_text(tm_node_get(one, "name"));
     if (name.ptr == NULL) name = tm_text("(a case without a name)");
     tm_check_verdict_init(&verdict, &tm_host_alloc);
     tm_host_doing("%s: case %.*s", file->name,
                   (int)(name.len > 100 ? 100 : name.len), (const char *)name.ptr);
-    if (!tm_check_case_judge(one, &flaw)) {
-        verdict.step = flaw.step;
-        (void)tm_check_verdict_fail(&verdict, "malformed: %s", flaw.why);
-    } else if (name_is_double(file->first, one)) {
+    if (name_is_double(file->first, one)) {
         (void)tm_check_verdict_fail(&verdict,
                                     "malformed: the name is taken in this file");
     } else {
-        case_judged_run(run, one, &verdict);
+        tm_check_one_run(&run->one, one, &verdict);
     }
     run->done++;
     run->passed += verdict.failed ? 0 : 1;
@@ -246,7 +187,7 @@ static int check_all(check *run, char **names) {
     uint64_t begun = tm_host_now().mono_ms;
     tm_check_verdict engine;
     tm_check_verdict_init(&engine, &tm_host_alloc);
-    if (!door_open(run, &engine)) { // said once, not for every case
+    if (!tm_check_one_door(&run->one, &engine)) { // said once, not for every case
         (void)tm_failure(run->command, "%.*s", (int)engine.what.len,
                          (const char *)engine.what.ptr);
         tm_check_verdict_deinit(&engine);
@@ -266,9 +207,9 @@ static int check_all(check *run, char **names) {
     } else {
         (void)printf("%s engine, %s store, %s\n%zu passed, %zu failed\n"
                      "%zu of %zu cases passed\n",
-                     run->wasm ? "wasm" : "native", store_words[run->place.kind],
-                     took, run->passed, run->total - run->passed, run->passed,
-                     run->total);
+                     run->one.wasm ? "wasm" : "native",
+                     store_words[run->one.place.kind], took, run->passed,
+                     run->total - run->passed, run->passed, run->total);
     }
     if (run->passed < run->total) return TM_EXIT_FAILED;
     if (run->total == 0 && !run->unreadable) { // what tries nothing proves nothing
@@ -281,7 +222,7 @@ static void check_free(check *run) {
     for (check_file *file = run->files; file != NULL; file = file->next) {
         free(file->text);
     }
-    tm_check_door_close(run->door);
+    tm_check_door_close(run->one.door);
     tm_arena_deinit(&run->arena);
 }
 
@@ -289,43 +230,44 @@ static int check_main(const tm_command *command, int argc, char **argv) {
     const char *engine = "native", *store = "memory";
     check run = {.command = command,
                  .arena = {.alloc = &tm_host_alloc},
-                 .place = {.prefix = "check-"}};
+                 .one.place = {.prefix = "check-"}};
     run.files_last = &run.files;
     const tm_option options[] = {
         {"engine", "native|wasm", TM_OPTION_CHOICE, &engine,
          "wasm: the shipped core.wasm, in node; default native"},
         {"store", "memory|sqlite|dynamodb", TM_OPTION_CHOICE, &store,
          "what the service stands on; default memory"},
-        {"dynamodb-endpoint", "URL", TM_OPTION_TEXT, &run.place.endpoint,
+        {"dynamodb-endpoint", "URL", TM_OPTION_TEXT, &run.one.place.endpoint,
          "of a DynamoDB Local: each case makes two tables there, and leaves them"},
-        {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &run.place.prefix,
+        {"dynamodb-prefix", "PREFIX", TM_OPTION_TEXT, &run.one.place.prefix,
          "of their names; default check-"},
         {"json", NULL, TM_OPTION_FLAG, &run.json, "one JSON object, for a script"},
-        {"trace", NULL, TM_OPTION_FLAG, &run.traced,
+        {"trace", NULL, TM_OPTION_FLAG, &run.one.traced,
          "print what travels in each scenario, on stderr"},
         {0}};
     char **names, directory[512];
     int code = tm_options_read(command, options, argc, argv, &names);
     if (code >= 0) return code;
-    run.wasm = strcmp(engine, "wasm") == 0;
+    run.one.wasm = strcmp(engine, "wasm") == 0;
     if (strcmp(store, "dynamodb") == 0) {
-        if (run.place.endpoint == NULL) { // tables on AWS are not made by mistake
+        if (run.one.place.endpoint ==
+            NULL) { // tables on AWS are not made by mistake
             return tm_usage_error(command,
                                   "--store dynamodb wants "
                                   "--dynamodb-endpoint, of a DynamoDB Local");
         }
-        run.place.kind = TM_CHECK_DYNAMODB;
+        run.one.place.kind = TM_CHECK_DYNAMODB;
     } else if (strcmp(store, "sqlite") == 0) {
         if (!directory_make(directory, sizeof directory)) {
             return tm_failure(command, "no directory for the store: %s",
                               strerror(errno));
         }
-        run.place.kind = TM_CHECK_SQLITE;
-        run.place.directory = directory;
+        run.one.place.kind = TM_CHECK_SQLITE;
+        run.one.place.directory = directory;
     }
     tm_progress_init(&run.progress);
     code = check_all(&run, names);
-    if (run.place.directory != NULL) (void)rmdir(directory);
+    if (run.one.place.directory != NULL) (void)rmdir(directory);
     check_free(&run);
     return code;
 }

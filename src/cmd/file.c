@@ -41,3 +41,10 @@ bool tm_file_read(const char *path, size_t max, uint8_t **bytes, size_t *len) {
     }
     return done;
 }
+
+bool tm_file_write(const char *path, tm_span bytes) {
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) return false;
+    bool written = fwrite(bytes.ptr, 1, bytes.len, file) == bytes.len;
+    return fclose(file) == 0 && written;
+}

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "cmd/commands.h"
+#include "cmd/file.h"
+#include "cmd/simulate_case.h"
 #include "cmd/simulate_run.h"
 #include "cmd/simulate_servers.h"
 #include "cmd/simulate_sum.h"
@@ -111,7 +113,7 @@ static int run_tell(const tm_simulate_trace *trace, bool story) {
     static tm_sim_result result;
     char lived[32];
     tm_simulate_one(trace->seed, trace->store, trace->steps, trace->count,
-                    story ? stdout : NULL, true, &result);
+                    story ? stdout : NULL, true, NULL, &result);
     tm_say_duration(lived, result.virtual_ms);
     if (result.broken != TM_SIM_FINE) {
         failure_say(trace->store, trace->seed, &result);
@@ -132,33 +134,68 @@ static void shrink_told(void *context, size_t left, size_t tries) {
         tm_progress_line(progress, "%zu steps left, %zu tries", left, tries);
 }
 
+// A case for `check`: of the steps that are left, else of all of them. If there
+// is none, one line says why.
+static void case_write(const tm_simulate_trace *trace,
+                       const tm_simulate_trace *whole) {
+    tm_simulate_case found;
+    tm_buf text = {.alloc = &tm_host_alloc};
+    char name[64];
+    (void)snprintf(name, sizeof name, "seed-%llu.json",
+                   (unsigned long long)trace->seed);
+    bool there = tm_simulate_case_find(trace, &found, &text);
+    if (!there) there = tm_simulate_case_find(whole, &found, &text);
+    if (!there) {
+        (void)printf(
+            "No case for `tidemark check` fails, so none is written: %s.\n",
+            tm_simulate_case_why_none(trace->breaks));
+    } else if (!tm_file_write(name, tm_buf_span(&text))) {
+        (void)printf("%s could not be written\n", name);
+    } else {
+        (void)printf("  tidemark check %s    fails as well: ", name);
+        tm_print_safe(stdout, tm_text(found.what));
+        (void)printf("\n");
+    }
+    tm_buf_deinit(&text);
+}
+
+static tm_simulate_trace trace_copy(const tm_simulate_trace *trace) {
+    tm_simulate_trace copy = *trace;
+    copy.steps = calloc(trace->count + 1, sizeof *copy.steps);
+    TM_ASSERT(copy.steps != NULL);
+    memcpy(copy.steps, trace->steps, trace->count * sizeof *copy.steps);
+    return copy;
+}
+
 static int run_shrink(const tm_command *command, tm_simulate_trace *trace) {
     static tm_sim_result result;
     char name[64];
     tm_progress progress;
-    size_t before = trace->count;
+    tm_simulate_trace whole = trace_copy(trace);
     tm_progress_init(&progress);
     bool shrunk = tm_simulate_shrink(trace, &result, shrink_told, &progress);
     tm_progress_clear(&progress);
-    if (!shrunk) {
-        return tm_failure(command,
-                          "seed %llu breaks nothing: there is nothing to shrink",
-                          (unsigned long long)trace->seed);
-    }
     (void)snprintf(name, sizeof name, "seed-%llu.trace",
                    (unsigned long long)trace->seed);
-    if (!tm_simulate_trace_write(name, trace, &result))
-        return tm_failure(command, "%s could not be written", name);
-    (void)printf(
-        "%zu of %zu steps are enough for %s: %s\n  tidemark simulate --replay %s "
-        "--trace    tells the story\nNo case for `tidemark check` is written: one "
-        "says "
-        "what people do, and this depends on when\neach message and each write "
-        "takes "
-        "place. The .trace is the test.\n",
-        trace->count, before, tm_sim_invariant_name(result.broken), result.what,
-        name);
-    return TM_EXIT_FAILED;
+    int code = TM_EXIT_FAILED;
+    if (!shrunk) {
+        code = tm_failure(command,
+                          "seed %llu breaks nothing: there is nothing to shrink",
+                          (unsigned long long)trace->seed);
+    } else if (!tm_simulate_trace_write(name, trace, &result)) {
+        code = tm_failure(command, "%s could not be written", name);
+    } else {
+        (void)printf("%zu of %zu steps are enough for %s: ", trace->count,
+                     whole.count, tm_sim_invariant_name(result.broken));
+        tm_print_safe(stdout, tm_text(result.what));
+        (void)printf(
+            "\n  tidemark simulate --replay %s --trace    tells the story\n", name);
+        (void)fflush(stdout);
+        whole.breaks = trace->breaks;
+        case_write(trace, &whole);
+    }
+    free(whole.steps);
+    return code;
 }
 
 static int run_one(const tm_command *command, uint64_t seed,
@@ -210,7 +247,9 @@ static int simulate_main(const tm_command *command, int argc, char **argv) {
         {"trace", NULL, TM_OPTION_FLAG, &story,
          "with --seed: tell its story in words"},
         {"shrink", NULL, TM_OPTION_FLAG, &shrink,
-         "with --seed: leave out steps while it still fails; writes seed-N.trace"},
+         "with --seed: leave out steps while it still fails; writes seed-N.trace, "
+         "and "
+         "seed-N.json for `check` if that fails too"},
         {"replay", "FILE", TM_OPTION_TEXT, &replay, "live through a .trace again"},
         {"json", NULL, TM_OPTION_FLAG, &s.json, "one JSON object, for a script"},
         {0}};

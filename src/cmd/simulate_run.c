@@ -21,7 +21,8 @@ tm_simulate_store tm_simulate_store_of(tm_simulate_store store, uint64_t seed) {
 }
 
 static void once(uint64_t seed, tm_simulate_store store, const tm_sim_step *steps,
-                 size_t count, FILE *story, tm_sim_result *result) {
+                 size_t count, FILE *story, const tm_sim_noting *noting,
+                 tm_sim_result *result) {
     tm_sim_backend backend;
     bool sqlite = tm_simulate_store_of(store, seed) == TM_SIMULATE_SQLITE;
     if (sqlite) {
@@ -35,18 +36,20 @@ static void once(uint64_t seed, tm_simulate_store store, const tm_sim_step *step
                             .story = story,
                             .steps = steps,
                             .step_count = count};
+    if (noting != NULL) config.noting = *noting;
     tm_sim_run(&config, result);
     backend.free(backend.context);
 }
 
 void tm_simulate_one(uint64_t seed, tm_simulate_store store,
                      const tm_sim_step *steps, size_t count, FILE *story,
-                     bool again, tm_sim_result *result) {
+                     bool again, const tm_sim_noting *noting,
+                     tm_sim_result *result) {
     tm_host_doing("seed %llu of the simulator", (unsigned long long)seed);
-    once(seed, store, steps, count, story, result);
+    once(seed, store, steps, count, story, noting, result);
     if (!again || result->broken != TM_SIM_FINE) return;
     tm_sim_result second;
-    once(seed, store, steps, count, NULL, &second);
+    once(seed, store, steps, count, NULL, NULL, &second);
     result->checks[TM_SIM_I13]++;
     if (second.hash == result->hash && second.events == result->events) return;
     result->broken = TM_SIM_I13;
@@ -98,7 +101,7 @@ _Noreturn static void worker_live(const tm_simulate_many *many, uint32_t number,
         one.done = false;
         if (!write_all(to, &one, BEGIN_LEN)) break;
         tm_simulate_one(one.seed, many->store, NULL, 0, NULL,
-                        one.seed % AGAIN_EVERY == 0, &one.result);
+                        one.seed % AGAIN_EVERY == 0, NULL, &one.result);
         one.done = true;
         if (!write_all(to, &one, sizeof one)) break;
         if (one.result.broken != TM_SIM_FINE && !many->keep_going) break;

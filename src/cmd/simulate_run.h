@@ -18,9 +18,11 @@ tm_simulate_store tm_simulate_store_of(tm_simulate_store store, uint64_t seed);
 // tm_simulate_one - live through one seed.
 //   steps   NULL = the seed's own
 //   again   live through it a second time, and compare (I13)
+//   noting  who is told what happens, the first time; may be NULL
 void tm_simulate_one(uint64_t seed, tm_simulate_store store,
                      const tm_sim_step *steps, size_t count, FILE *story,
-                     bool again, tm_sim_result *result);
+                     bool again, const tm_sim_noting *noting,
+                     tm_sim_result *result);
 
 typedef struct tm_simulate_many {
     uint64_t first, count;

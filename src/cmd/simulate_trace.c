@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cmd/host.h"
+#include "cmd/simulate_notes.h"
 
 #define STEPS_MAX 100000u
 #define TRIES_MAX 3000u
@@ -99,42 +98,10 @@ bool tm_simulate_trace_write(const char *path, const tm_simulate_trace *trace,
 
 // ---- shrinking --------------------------------------------------------------------------
 
-static bool result_read(int from, tm_sim_result *result) {
-    size_t len = 0;
-    while (len < sizeof *result) {
-        ssize_t got = read(from, (uint8_t *)result + len, sizeof *result - len);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        len += (size_t)got;
-    }
-    return true;
-}
-
-// One run in a process of its own; one that ends without a word broke TM_SIM_OWN.
 static bool try(const tm_simulate_trace *trace, const tm_sim_step *steps,
                 size_t count, tm_sim_result *result) {
-    int ends[2];
-    if (pipe(ends) != 0) return false;
-    (void)fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        (void)close(ends[0]);
-        (void)close(STDERR_FILENO); // a broken assertion is no news any more
-        static tm_sim_result own;
-        tm_simulate_one(trace->seed, trace->store, steps, count, NULL,
-                        trace->breaks == TM_SIM_I13, &own);
-        bool said = write(ends[1], &own, sizeof own) == (ssize_t)sizeof own;
-        _exit(said ? 0 : 1);
-    }
-    (void)close(ends[1]);
-    if (pid > 0 && !result_read(ends[0], result)) {
-        *result = (tm_sim_result){.broken = TM_SIM_OWN, .broken_step = count};
-        (void)snprintf(result->what, sizeof result->what, "the process ended");
-    }
-    (void)close(ends[0]);
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-    return pid > 0;
+    return tm_simulate_apart(trace->seed, trace->store, steps, count,
+                             trace->breaks == TM_SIM_I13, result, NULL);
 }
 
 static bool still(const tm_simulate_trace *trace, const tm_sim_step *steps,

@@ -200,6 +200,7 @@ void tm_sim_net_send(tm_world *world, tm_sim_page *page, const tm_send *send) {
     page->sent++;
     if (send->kind == TM_SEND_SAVE) {
         page->saves++;
+        tm_sim_note_page(world, TM_SIM_NOTE_SAVE, page, 0, nothing);
         sent_know(world, page, send->bytes);
     }
     if (world->config->story != NULL && send->kind != TM_SEND_PULL) {
@@ -295,6 +296,8 @@ static void frame_arrive(tm_world *world, const tm_sim_message *message) {
 static void page_arrive(tm_world *world, tm_sim_page *page,
                         const tm_sim_message *message) {
     tm_span text = {message->bytes, message->len};
+    uint64_t cursor;
+    (void)tm_engine_confirmed(page->engine, &cursor);
     if (message->kind == TM_SIM_ANSWER) {
         bool save = message->ref == page->save_ref;
         if (!save && message->ref != page->pull_ref) return;
@@ -313,6 +316,7 @@ static void page_arrive(tm_world *world, tm_sim_page *page,
                     (int)(text.len > 300 ? 300 : text.len), (const char *)text.ptr);
         tm_engine_feed(page->engine, tm_sim_page_now(world, page), text);
     }
+    tm_sim_note_heard(world, page, text, cursor);
     tm_sim_page_settle(world, page);
     if (page->alive) tm_sim_look_page(world, page, false);
 }

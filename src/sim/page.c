@@ -556,6 +556,7 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
             }
         }
     }
+    tm_sim_note_page(world, TM_SIM_NOTE_OPEN, page, 0, nothing);
     engine_start(world, page);
     tm_sim_page_settle(world, page);
     if (page->alive)
@@ -565,6 +566,7 @@ tm_sim_page *tm_sim_page_open(tm_world *world, uint32_t profile, uint32_t accoun
 
 void tm_sim_page_die(tm_world *world, tm_sim_page *page) {
     tm_sim_tell(world, tm_sim_page_name(world, page), "is gone");
+    tm_sim_note_page(world, TM_SIM_NOTE_DIE, page, 0, nothing);
     tm_sim_net_drop(world, page);
     page->alive = false;
     page->lock_count = 0;
@@ -610,6 +612,7 @@ static void seen_note(tm_world *world, tm_sim_page *page, size_t first) {
 
 void tm_sim_page_edit(tm_world *world, tm_sim_page *page, tm_span edit) {
     size_t first = world->ghost_count;
+    tm_sim_note_page(world, TM_SIM_NOTE_EDIT, page, 0, edit);
     tm_status status =
         tm_engine_edit(page->engine, tm_sim_page_now(world, page), edit, NULL);
     world->result->edits++;

@@ -262,3 +262,18 @@ void tm_plain_write(const tm_plain *plain, tm_buf *out) {
     }
     tm_buf_byte(out, '}');
 }
+
+static int dead_cmp(const void *a, const void *b) {
+    return bytes_cmp(span_of(*(const text *)a), span_of(*(const text *)b));
+}
+
+void tm_plain_dead_write(tm_plain *plain, tm_buf *out) {
+    if (plain->dead_count > 0)
+        qsort(plain->dead, plain->dead_count, sizeof *plain->dead, dead_cmp);
+    tm_buf_byte(out, '[');
+    for (size_t i = 0; i < plain->dead_count; i++) {
+        if (i > 0) tm_buf_byte(out, ',');
+        tm_buf_json(out, span_of(plain->dead[i]));
+    }
+    tm_buf_byte(out, ']');
+}

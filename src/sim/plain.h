@@ -16,6 +16,9 @@ void tm_plain_apply(tm_plain *plain, const tm_op *op);
 // tm_plain_equal - whether `list` says the same; else `why` says where not.
 bool tm_plain_equal(const tm_plain *plain, const tm_list *list, char why[256]);
 
+// tm_plain_dead_write - the ids of what is dead, an array, sorted by bytes.
+void tm_plain_dead_write(tm_plain *plain, tm_buf *out);
+
 // tm_plain_write - the state in the notation of the golden cases.
 void tm_plain_write(const tm_plain *plain, tm_buf *out);
 

@@ -34,6 +34,7 @@ static void op_added(void *context, const tm_op *op) {
     added *a = context;
     tm_world *world = a->world;
     const tm_sim_account *account = &world->accounts[a->account];
+    tm_sim_note_world(world, TM_SIM_NOTE_DURABLE, a->account, 0, op->raw);
     tm_sim_ghost *ghost = tm_sim_ghost_get(world, op->id);
     world->result->accepted++;
     tm_sim_looked(world, TM_SIM_I3);
@@ -105,6 +106,9 @@ static void saving(void *context, tm_key key, tm_span snapshot) {
     }
     if (number != TM_SIM_ACCOUNTS)
         tm_sim_history_fold(world->accounts[number].history, floor);
+    if (number != TM_SIM_ACCOUNTS)
+        tm_sim_note_world(world, TM_SIM_NOTE_COMPACT, number, 0,
+                          (tm_span){NULL, 0});
 }
 
 static void keeper_fault(void *context, tm_sim_fault fault) {
@@ -278,6 +282,7 @@ void tm_sim_server_die(tm_world *world, bool crash) {
     const tm_sim_backend *backend = world->config->backend;
     if (server->service == NULL) return;
     tm_sim_tell(world, "server", crash ? "dies" : "ends");
+    tm_sim_note_world(world, TM_SIM_NOTE_CRASH, 0, 0, (tm_span){NULL, 0});
     tm_sim_keeper_die(&server->keeper);
     tm_sim_net_server_down(world);
     // A process that is gone allocates nothing; here it must be led to its end.
@@ -470,6 +475,7 @@ void tm_sim_server_backup(tm_world *world) {
         account->backup = tm_sim_history_copy(account->history);
     }
     tm_sim_tell(world, "server", "a backup is made");
+    tm_sim_note_world(world, TM_SIM_NOTE_BACKUP, 0, 0, (tm_span){NULL, 0});
 }
 
 static void history_replace(tm_world *world, uint32_t number,
@@ -492,6 +498,8 @@ void tm_sim_server_restore(tm_world *world, bool empty) {
     const tm_sim_backend *backend = world->config->backend;
     if (!empty && world->accounts[0].backup == NULL) return;
     tm_sim_strike(world, empty ? TM_SIM_EMPTIED : TM_SIM_RESTORED, NULL);
+    tm_sim_note_world(world, empty ? TM_SIM_NOTE_EMPTY : TM_SIM_NOTE_RESTORE, 0, 0,
+                      (tm_span){NULL, 0});
     tm_sim_server_die(world, false);
     if (empty) {
         backend->empty(backend->context);
@@ -513,6 +521,7 @@ void tm_sim_server_compact(tm_world *world, uint32_t number) {
     if (tm_service_list(server->service, account->key, &head) == NULL || head == 0)
         return;
     tm_sim_strike(world, TM_SIM_COMPACTED, NULL);
+    tm_sim_note_world(world, TM_SIM_NOTE_COMPACT, number, 0, (tm_span){NULL, 0});
     if (tm_service_compact(server->service, tm_sim_server_now(world),
                            account->key) != TM_OK) {
         return;

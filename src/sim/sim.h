@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "sim/faults.h"
+#include "sim/note.h"
 #include "store/store.h"
 
 // What a host brings: where the log lives. The simulator opens it for each life of the
@@ -138,6 +139,7 @@ typedef struct tm_sim_config {
     const tm_sim_backend *backend; // borrows
     bool disk_faults;              // the backend has them
     FILE *story;                   // the story in words; NULL = none
+    tm_sim_noting noting;          // and in notes
     // The steps; NULL = those of the seed.
     const tm_sim_step *steps;
     size_t step_count;

@@ -80,6 +80,9 @@ static void batch(act *a) {
     }
     if (!page->alive || page->life != life) return;
     bool keep = below(a, 6) != 0;
+    if (!keep)
+        tm_sim_note_page(a->world, TM_SIM_NOTE_TAKEN_BACK, page, (int64_t)count,
+                         (tm_span){NULL, 0});
     tm_sim_tell(a->world, tm_sim_page_name(a->world, page),
                 keep ? "ends the batch" : "takes the batch back");
     a->world->making = true;
@@ -161,6 +164,7 @@ static void profile_copied(act *a) {
     tm_sim_strike(world, TM_SIM_PROFILE_COPIED, NULL);
     tm_sim_profile *copy = &world->profiles[to];
     copy->used = true;
+    tm_sim_note_profile(world, TM_SIM_NOTE_COPY, from, to);
     copy->clock = world->profiles[from].clock;
     copy->asleep_until_ms = world->profiles[from].asleep_until_ms;
     memcpy(copy->damaged, world->profiles[from].damaged, sizeof copy->damaged);
@@ -451,6 +455,7 @@ static void clock_change(act *a, tm_sim_clock *clock, tm_sim_fault jump) {
         tm_sim_strike(a->world, jump, NULL);
     }
     }
+    tm_sim_note_clocks(a->world);
 }
 
 static void sleeps(act *a, tm_sim_profile *profile, uint64_t ms) {
@@ -530,6 +535,7 @@ static void bound(act *a) {
     if (max != 0) tm_sim_strike(world, TM_SIM_PART_ACCEPTED, NULL);
     world->plan.push_ops_max = max;
     tm_service_tune(world->server.service)->push_ops_max = max;
+    tm_sim_note_world(world, TM_SIM_NOTE_BOUND, 0, max, (tm_span){NULL, 0});
 }
 
 // ---- all ----------------------------------------------------------------------------------

@@ -201,6 +201,8 @@ tm_world *tm_sim_world_new(const tm_sim_config *config, tm_sim_result *result) {
     world->seed = config->seed;
     tm_sim_plan_draw(&world->plan, config->seed, config->disk_faults);
     result->unbounded = world->plan.unbounded;
+    if (world->plan.policy)
+        tm_sim_note_world(world, TM_SIM_NOTE_POLICY, 0, 0, (tm_span){NULL, 0});
     world->random = tm_sim_stream(config->seed, 3);
     world->arena.alloc = &tm_sim_alloc;
     tm_table_init(&world->ghost_ids, &tm_sim_alloc, (tm_seed){3, 4});

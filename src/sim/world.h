@@ -286,6 +286,18 @@ tm_world *tm_sim_world_new(const tm_sim_config *config, tm_sim_result *result);
 void tm_sim_world_free(tm_world *world);
 void tm_sim_world_run(tm_world *world, uint64_t until_ms);
 
+// note.c - see note.h.
+void tm_sim_note_world(tm_world *world, tm_sim_note_kind kind, uint32_t account,
+                       int64_t number, tm_span text);
+void tm_sim_note_page(tm_world *world, tm_sim_note_kind kind,
+                      const tm_sim_page *page, int64_t number, tm_span text);
+void tm_sim_note_profile(tm_world *world, tm_sim_note_kind kind, uint32_t profile,
+                         int64_t number);
+void tm_sim_note_clocks(tm_world *world); // one was changed
+// tm_sim_note_heard - a page heard `text`; its cursor was there before.
+void tm_sim_note_heard(tm_world *world, const tm_sim_page *page, tm_span text,
+                       uint64_t cursor_before);
+
 // ghost.c
 tm_sim_ghost *tm_sim_ghost_get(tm_world *world, tm_span id); // NULL: never heard of
 tm_sim_ghost *tm_sim_ghost_make(tm_world *world, tm_span id, uint32_t account);

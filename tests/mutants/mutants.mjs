@@ -4,8 +4,9 @@
 //   node tests/mutants/mutants.mjs plant NAME DIRECTORY   a copy of src/ with the fault
 //   node tests/mutants/mutants.mjs check                  TAP: each applies, and compiles
 //   node tests/mutants/mutants.mjs run [NAME...]          kill them all, print a table
+//   node tests/mutants/mutants.mjs cases [NAME...]        what --shrink makes of a seed that each fails
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -151,6 +152,47 @@ async function kill(one, directory) {
   return { by: what ?? failed(run), need: seed ?? "?" };
 }
 
+// ---- cases ----------------------------------------------------------------------------
+
+/** The case that `simulate --shrink` writes of the first seed that fails: it must fail with the fault, and pass without. */
+async function caseOf(one, directory, clean) {
+  const source = join(directory, "src"), program = join(directory, "tidemark");
+  plant(one, source);
+  const built = await command("ninja", ["-C", directory, "tidemark"]);
+  if (built.code !== 0) throw new Error(built.out.slice(-2000));
+  const store = one.file.startsWith("src/store/") ? "sqlite" : "both";
+  const run = await command(program, [...simulate, "--jobs", "1", "--store", store], { timeout: 300000 });
+  const [, seed] = /^seed (\d+) breaks/m.exec(run.out) ?? [];
+  if (!seed) return `no seed of ${seeds} fails`;
+  const place = join(directory, "cases");
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place);
+  const short = await command(program, ["simulate", "--seed", seed, "--store", store, "--shrink"], { cwd: place, timeout: 600000 });
+  const [, broken] = /are enough for (\S+):/.exec(short.out) ?? [];
+  const file = join(place, `seed-${seed}.json`);
+  const text = `seed ${seed}, ${broken}: `;
+  if (!readdirSync(place).includes(`seed-${seed}.json`)) return text + (/^No case .*$/m.exec(short.out)?.[0] ?? "SAYS NOTHING");
+  const [bad, good] = [await command(program, ["check", file], { timeout: 60000 }), await command(clean, ["check", file], { timeout: 60000 })];
+  const parsed = JSON.parse(readFileSync(file, "utf8")).cases[0];
+  const what = parsed.kind === "merge" ? `merge of ${parsed.ops.length} operations` : `scenario of ${parsed.steps.length} steps`;
+  return `${text}${what}; with the fault ${bad.code === 0 ? "PASSES" : "fails"}, without ${good.code === 0 ? "passes" : "FAILS"}`;
+}
+
+async function casesAll(wanted) {
+  const directory = join(root, "build/mutants/0");
+  const clean = join(root, "build/mutants/clean");
+  await configure(directory);
+  await whole(directory, false);
+  copyFileSync(join(directory, "tidemark"), clean);
+  let wrong = 0;
+  for (const name of wanted.length > 0 ? wanted : names()) {
+    const said = await caseOf(mutant(name), directory, clean);
+    wrong += /PASSES|FAILS|NOTHING/.test(said) ? 1 : 0;
+    console.log(`${name.padEnd(28)} ${said}`);
+  }
+  process.exitCode = wrong ? 1 : 0;
+}
+
 async function configure(directory) {
   const flags = ["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Check", "-DCMAKE_C_COMPILER=gcc", "-DTM_MUTANT=none", "-DTM_TESTED="];
   const { code, out, err } = await command("cmake", ["-S", ".", "-B", directory, ...flags]);
@@ -209,9 +251,11 @@ if (what === "plant" && words.length === 2) {
   plant(words[0] === "none" ? undefined : mutant(words[0]), resolve(words[1]));
 } else if (what === "check") {
   await check();
+} else if (what === "cases") {
+  await casesAll(words);
 } else if (what === "run") {
   await runAll(words);
 } else {
-  console.error("mutants.mjs plant NAME DIRECTORY | check | run [NAME...]");
+  console.error("mutants.mjs plant NAME DIRECTORY | check | run [NAME...] | cases [NAME...]");
   process.exitCode = 2;
 }
