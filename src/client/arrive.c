@@ -227,8 +227,9 @@ tm_status tm_arrive_join(tm_engine *e, const tm_op *op) {
 
 // ---- what became of our own -----------------------------------------------------------
 
-// Takes a PENDING or OFFER one out of line, since the server has decided it.
-static void decided(tm_engine *e, tm_own *own) {
+// Takes a PENDING or OFFER one out of line, since the server has decided it. `version` is
+// its number among its writer's.
+static void decided(tm_engine *e, tm_own *own, uint64_t version) {
     bool queued = own->fate == TM_FATE_PENDING;
     tm_writer *writer = own->writer;
     tm_queue_take(&e->queue, own);
@@ -238,9 +239,15 @@ static void decided(tm_engine *e, tm_own *own) {
     if (!queued) return;
     writer->fresh = false;
     writer->kept.dirty = true;
-    // The log may have brought this one before the answer that had all of them.
+    // The log may have brought this one before the answer that had all of them. A number
+    // that is missing here may be in a record that could not be read: not decided by what
+    // stands around it.
     const tm_own *first = writer->line.first;
-    writer->decided = (first ? first->op.at.version : writer->next_version) - 1;
+    if (version > writer->passed) writer->passed = version;
+    uint64_t all = writer->passed;
+    if (first != NULL && first->op.at.version <= all)
+        all = first->op.at.version - 1;
+    if (all > writer->decided) writer->decided = all;
     // With a disk local is told when disk knows.
     if (!e->disk.there) writer->kept.keep = true;
 }
@@ -283,7 +290,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
         return status;
     }
     bool queued = own->fate == TM_FATE_PENDING;
-    decided(e, own);
+    decided(e, own, before.version);
     own->op.seq = seq;
     tm_queue_accept(&e->queue, own);
     if (own->entry == NULL) {
@@ -302,7 +309,7 @@ tm_status tm_arrive_reject(tm_engine *e, tm_own *own, tm_span code) {
     if (dead == NULL) return tm_refused();
     tm_note_text(e, TM_EVENT_DEAD, own->op.id, code);
     tm_note_receipt(e, own, TM_RECEIPT_REJECTED);
-    decided(e, own);
+    decided(e, own, own->op.at.version);
     tm_guard_drop(&e->guard, own);
     if (own->entry == NULL) tm_offer_strike(e, own);
     tm_own_done(&e->queue, own);
