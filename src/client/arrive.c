@@ -239,15 +239,10 @@ static void decided(tm_engine *e, tm_own *own, uint64_t version) {
     if (!queued) return;
     writer->fresh = false;
     writer->kept.dirty = true;
-    // The log may have brought this one before the answer that had all of them. A number
-    // that is missing here may be in a record that could not be read: not decided by what
-    // stands around it.
+    // Not what waits below it, since the log may have brought this one first; nor what is
+    // missing here, since the record may be whole elsewhere.
     const tm_own *first = writer->line.first;
-    if (version > writer->passed) writer->passed = version;
-    uint64_t all = writer->passed;
-    if (first != NULL && first->op.at.version <= all)
-        all = first->op.at.version - 1;
-    if (all > writer->decided) writer->decided = all;
+    if (first == NULL || version < first->op.at.version) writer->decided = version;
     // With a disk local is told when disk knows.
     if (!e->disk.there) writer->kept.keep = true;
 }
@@ -345,9 +340,10 @@ static tm_status ack_take(tm_engine *e, const ack *one, uint64_t proved) {
 // snapshot proves.
 static uint64_t acks_proved(const tm_engine *e, const answer *a,
                             const tm_request_out *asked) {
-    if (a->fresh != NULL) return TM_NEVER;
-    if (e->sync.channel == TM_CHANNEL_PUSH) return e->sync.follows ? TM_NEVER : 0;
-    return asked->generation == e->generation ? asked->cursor : 0;
+    if (a->fresh != NULL || e->sync.follows) return TM_NEVER;
+    bool other = e->sync.channel == TM_CHANNEL_PUSH || // it says no cursor
+                 asked->generation != e->generation;
+    return other ? 0 : asked->cursor;
 }
 
 static tm_status acks_take(tm_engine *e, const answer *a,
@@ -746,16 +742,17 @@ static tm_status cursor_frame(tm_engine *e, answer *a) {
     if (hello) {
         asked = sync->pull_out;
         sync->pull_out.ref = 0;
+        // What was asked from a C that we had before proves nothing of the one we have, nor
+        // does the promise of a snapshot.
+        if (asked.generation == e->generation && a->version >= asked.cursor) {
+            sync->follows = true;
+        }
     }
-    // What was asked from a C that we had before proves nothing of the one we have, nor does
-    // the promise of a snapshot.
-    bool fits = asked.generation == e->generation && a->version >= asked.cursor;
     uint64_t from = tm_doc_number(&a->doc, TM_WORD_FROM);
     bool hole = sync->follows && from > e->cursor + 1;
     if (hole || !sync->follows) { // acks count all the same
         a->version = e->cursor;
     }
-    if (hello && fits) sync->follows = true;
     status = answer_take(e, a, asked.ref != 0 ? &asked : NULL, save);
     return status == TM_OK && hole ? ask_again(e) : status;
 }

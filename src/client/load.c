@@ -631,12 +631,12 @@ static tm_status older_reloaded(tm_engine *e, tm_list *c) {
 }
 
 // What is stored takes the place of C.
-static tm_status newer_reloaded(tm_engine *e, tm_list *c, bool damaged) {
+static tm_status newer_reloaded(tm_engine *e, tm_list *c) {
     tm_loading *l = &e->loading;
     tm_status status = tm_arrive_replace(e, c, l->cursor, l->mark, TM_INT_MAX);
     if (status != TM_OK) return status;
     e->generation = l->generation;
-    e->disk.base_due = damaged;
+    e->disk.base_due = l->damaged;
     // What is out, and the connection, continue the C that was.
     e->sync.follows = false;
     e->sync.pull_out.generation = e->sync.save_out.generation = TM_NEVER;
@@ -647,26 +647,18 @@ tm_status tm_engine_reloaded(tm_engine *e, tm_now now) {
     tm_list *c, *rest;
     e->now = now;
     if (!e->disk.reload) return TM_E_STATE;
-    bool due = e->disk.base_due;
-    e->disk.base_due = false;
+    tm_disk_pieces_free(e, TM_NEVER); // what is stored, or a base, has them
     tm_status status = c_make(e, &c, &rest);
-    if (status != TM_OK) {
-        e->disk.base_due = due;
-        return status;
-    }
-    bool damaged = e->disk.base_due;
+    if (status != TM_OK) return status;
     status = lacking_join(e, rest);
     if (status != TM_OK) {
         tm_list_free(c);
         return status;
     }
-    tm_loading *l = &e->loading;
-    status = l->generation < e->generation ? older_reloaded(e, c)
-                                           : newer_reloaded(e, c, damaged);
+    status = e->loading.generation < e->generation ? older_reloaded(e, c)
+                                                   : newer_reloaded(e, c);
     if (status != TM_OK) return status;
     e->disk.reload = false;
-    tm_disk_pieces_free(e, TM_NEVER);
-    e->disk.tail_bytes = l->tail_bytes;
     tm_loading_deinit(e);
     if (!e->manual) e->sync.pull = true;
     tm_disk_passed(e);

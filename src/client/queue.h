@@ -100,7 +100,6 @@ struct tm_writer {
     // What local is told of `decided`: no more than disk knows with what became of it. The
     // next page drops the entries of what was decided, and C may not have them yet.
     uint64_t settled;
-    uint64_t passed;    // the highest that this page heard of as decided
     uint64_t last_time; // of an offers' writer: the time it gave last
     uint32_t adopted;   // 0 = another page's, or nobody's; else in which order
     bool retired;

@@ -469,10 +469,12 @@ static uint64_t silent_ms(const tm_engine *e) {
     const tm_sync *sync = &e->sync;
     uint64_t at = TM_NEVER, since = sync->heard_ms;
     if (sync->channel != TM_CHANNEL_PUSH || e->manual) return TM_NEVER;
-    if (sync->beat_owed) at = sync->beat_ms + BEAT_ANSWER_MS;
-    // Before the head is seen there are no heartbeats, and what was subscribed to is owed.
-    bool asks = sync->pull || sync->waits || sync->stopped;
-    if (!sync->head_seen && !asks && since + SILENT_MS < at) at = since + SILENT_MS;
+    if (sync->beat_owed) {
+        at = sync->beat_ms + BEAT_ANSWER_MS;
+    } else if (!sync->head_seen && !sync->pull && !sync->waits && !sync->stopped) {
+        at = since +
+             SILENT_MS; // no heartbeats yet, but what was subscribed to is owed
+    }
     const tm_request_out *outs[2] = {&sync->save_out, &sync->pull_out};
     for (int i = 0; i < 2; i++) {
         if (outs[i]->ref == 0) continue;

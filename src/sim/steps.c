@@ -310,7 +310,20 @@ static void newer_record(act *a) {
     tm_buf_deinit(&text);
 }
 
-// The record of a writer goes in both places: its counter begins again.
+#define BEGUN "{\"next\":1,\"decided\":0,\"timestamp\":0,\"logical\":0"
+
+// As its first page wrote it, which knew whether there was a disk.
+static tm_span begun(tm_span value) {
+    static const char disk[] = "\"disk\":1";
+    for (size_t i = 0; i + sizeof disk <= value.len; i++) {
+        if (memcmp(value.ptr + i, disk, sizeof disk - 1) == 0) {
+            return TM_SPAN(BEGUN ",\"disk\":1}");
+        }
+    }
+    return TM_SPAN(BEGUN "}");
+}
+
+// The record of a writer is an old one in both places: its counter begins again.
 static void counter_reset(act *a) {
     tm_storage *storage = storage_of(a);
     tm_span rest;
@@ -321,10 +334,8 @@ static void counter_reset(act *a) {
         for (size_t i = 0; i < records->count; i++) {
             if (!tm_storage_prefix(records->items[i].key, "writer/", &rest))
                 continue;
-            value_put(
-                a, storage, (tm_place)place, &records->items[i],
-                TM_SPAN(
-                    "{\"next\":1,\"decided\":0,\"timestamp\":0,\"logical\":0}"));
+            value_put(a, storage, (tm_place)place, &records->items[i],
+                      begun(records->items[i].value));
             found = true;
         }
     }
