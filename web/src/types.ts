@@ -165,7 +165,10 @@ export interface List<F extends string> {
 
 /** What {@link openList} is told; only `url`, `user` and `list` must be. */
 export type Options<F extends string> = {
-  /** Where the server is: "https://photos.example", or "" for the page's own origin. */
+  /**
+   * Where the server is: "https://photos.example", or "" for the page's own origin; without a
+   * user, a query or a fragment.
+   */
   readonly url: string;
   /** Whose list it is; the server refuses requests if the token says otherwise. */
   readonly user: string;

@@ -70,6 +70,7 @@ test.each<[string, (list: Loose, tab: Tab) => unknown]>([
   ["list", () => opening({ list: "Photos" })],
   ["url", () => opening({ url: "nonsense" })],
   ["url", () => opening({ url: "http://x.example/?token=1" })],
+  ["url", () => opening({ url: "http://x.example/#there" })],
   ["field-name", () => opening({ fields: ["id"] })],
   [
     "core",
