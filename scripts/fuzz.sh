@@ -18,6 +18,9 @@ FILES_MAX=60 BYTES_MAX=200000
 made=(-regextype posix-extended -regex '.*/[0-9a-f]{40}') # a name that a fuzzer gave
 self=scripts/fuzz.sh corpus=tests/fuzz/corpus out=build/fuzz
 limits=(-timeout=20 -rss_limit_mb=2048 -max_len=16384)
+# To note where each block came from, and to keep what was freed for long, costs most where
+# SQLite is; an input that breaks something is repeated without this, and tells all.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=2:quarantine_size_mb=16}
 
 # ---- one target ---------------------------------------------------------------------
 

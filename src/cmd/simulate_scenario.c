@@ -35,6 +35,8 @@ typedef struct story {
     bool backed_up, restored;
     uint64_t letters[PAGES_MAX]; // dead ones
     uint8_t *flown;              // of each move: it was made in a push
+    bool
+        refused; // somebody was, and a server that ends may forget that: a gap, a fork
     bool unsure; // what a push brings about: a fork may stop it; offers come along
     const tm_simulate_move *moves;
     size_t move_count;
@@ -140,6 +142,7 @@ static void refusals(story *s, uint32_t page) {
         o->refused = true;
         o->queued = 0;
         s->letters[page]++;
+        s->refused = true;
     }
     tm_buf_byte(s->out, ']');
 }
@@ -211,6 +214,9 @@ static void push(story *s, uint32_t page, const tm_simulate_move *move,
         fate != TM_SIMULATE_FATE_CRASH_BEFORE) {
         commit(s, page, heard, most);
     }
+    if (fate == TM_SIMULATE_FATE_CRASH_BEFORE ||
+        fate == TM_SIMULATE_FATE_CRASH_AFTER)
+        s->unsure = s->unsure || s->refused;
     if (fate != TM_SIMULATE_FATE_DIES) return;
     step_whole(s, "crash", page);
     s->running[page] = false;
@@ -355,6 +361,8 @@ static void restore(story *s) {
 static void start(story *s, uint32_t page) {
     step_whole(s, "start", page);
     s->exists[page] = s->running[page] = true;
+    // In a case it does not hear what it missed. Of a restore every page hears at once.
+    if (s->way == TM_SIMULATE_WAY_CHANNEL && s->restored) pull(s, page);
 }
 
 // A case can end the server's process in a push alone, so somebody has something to push.
@@ -374,6 +382,7 @@ static void server_crash(story *s, const tm_simulate_move *move) {
     fresh->queued = fresh->known = bit(page);
     step_at(s, "push", page);
     tm_buf_text(s->out, ",\"fault\":\"crashBeforeCommit\"}");
+    s->unsure = s->unsure || s->refused;
 }
 
 static void move_write(story *s, const tm_simulate_move *move) {

@@ -7,6 +7,9 @@
     "{\"type\":\"UPDATE_METADATA\",\"instanceId\":\"x\",\"data\":"                 \
     "{\"description\":\"d\",\"photoNumber\":null}}"
 
+// Each line costs as much as the first; in so many every edit is made, and three twice.
+#define LINES_MAX 16u
+
 static const char *const edits[] = {
     "{\"type\":\"ADD\",\"instanceId\":\"x\",\"imageId\":\"i\"}",
     UPDATE,
@@ -29,7 +32,8 @@ static bool status_of(tm_span *line, uint32_t *http) {
 
 static void answers(fuzz_page *p, const uint8_t *data, size_t size) {
     tm_span line;
-    for (size_t at = 0, n = 0; fuzz_line(data, size, &at, &line) && n < 60; n++) {
+    for (size_t at = 0, n = 0; fuzz_line(data, size, &at, &line) && n < LINES_MAX;
+         n++) {
         if (n % 2 == 0) fuzz_edit(p, edits[n / 2 % 5]);
         if (p->manual) {
             uint32_t asks = n % 3 == 2 ? TM_ASK_PULL : TM_ASK_PUSH;
@@ -52,7 +56,7 @@ static void answers(fuzz_page *p, const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static fuzz_page p;
-    p = (fuzz_page){.manual = size > 0 && data[0] != '\n'};
+    fuzz_page_clear(&p, size > 0 && data[0] != '\n');
     fuzz_start(&p);
     tm_engine_channel(p.engine, p.now, TM_CHANNEL_POLL);
     answers(&p, data, size);

@@ -15,7 +15,7 @@ static void talk(fuzz_page *p) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static fuzz_page p;
     tm_span line;
-    p = (fuzz_page){.manual = false};
+    fuzz_page_clear(&p, false);
     fuzz_start(&p);
     tm_engine_channel(p.engine, p.now, TM_CHANNEL_PUSH);
     for (size_t at = 0, n = 0; fuzz_line(data, size, &at, &line) && n < 60; n++) {

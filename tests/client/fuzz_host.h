@@ -32,6 +32,16 @@ typedef struct fuzz_page {
     uint64_t ref;
 } fuzz_page;
 
+// As if fresh; what a place could hold is not written over, which took as long as the rest.
+static inline void fuzz_page_clear(fuzz_page *p, bool manual) {
+    p->local.count = p->disk.count = 0;
+    p->engine = NULL;
+    p->now = (tm_now){0};
+    p->manual = manual;
+    p->ref = 0;
+    memset(p->ids, 0, sizeof p->ids);
+}
+
 static inline tm_span fuzz_text(const char *text) {
     return (tm_span){(const uint8_t *)text, strlen(text)};
 }

@@ -23,7 +23,7 @@ static bool counts_too_far(tm_span key, tm_span value) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static fuzz_page p;
     tm_span line;
-    p = (fuzz_page){.manual = true};
+    fuzz_page_clear(&p, true);
     for (size_t at = 0, n = 0; fuzz_line(data, size, &at, &line) && n < 200; n++) {
         size_t blank = 1;
         while (blank < line.len && line.ptr[blank] != ' ') {
