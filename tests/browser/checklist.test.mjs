@@ -81,6 +81,7 @@ test("2.3 both write one description: the newer wins, the other is shown as lost
   await b.seesOnly(id);
   await go(a, true);
   await a.write(id, "description", "sunset");
+  await b.later(Date.now());
   await b.write(id, "description", "harbour");
   await b.saved();
   await go(a, false);

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 
 const PATIENCE_MS = 20_000;
 const PATIENCE = { timeout: PATIENCE_MS };
+const CLOCKS_APART_MS = 2_500;
 
 /**
  * Waits, in the page and frame by frame, until `expression` is true. Playwright's own
@@ -160,6 +161,15 @@ export class Labeler {
         cause: error,
       });
     }
+  }
+
+  /**
+   * Waits until this page's clock is past `ms` by more than two measures of it can be apart:
+   * each may be off by half of the round trip that it was made with, which on a busy machine
+   * takes seconds (SEMANTICS 4). What is written then is the newer.
+   */
+  async later(ms) {
+    await this.holds("a later time", `Date.now() > ${ms + CLOCKS_APART_MS}`);
   }
 
   /** Everything made here is on the server. */

@@ -248,6 +248,7 @@ test("a superseded value comes back by Restore", async () => {
   await b.seesOnly(id);
   await a.page.context().setOffline(true);
   await a.write(id, "description", "mine");
+  await b.later(Date.now());
   await b.write(id, "description", "theirs");
   await b.saved();
   await a.page.context().setOffline(false);
