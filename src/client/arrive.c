@@ -276,7 +276,7 @@ static tm_status accepted(tm_engine *e, tm_own *own, uint64_t seq,
                           const tm_stamp *at, const tm_op *op) {
     tm_stamp before = own->op.at;
     tm_writer *name = tm_queue_writer(&e->queue, at->browser);
-    if (name == NULL || seq_taken(e, seq, own->op.id) != TM_OK) return tm_refused();
+    if (name == NULL) return tm_refused();
     own->op.at = *at;
     own->op.at.browser = name->browser;
     tm_status status = op != NULL ? tm_arrive_join(e, op) : TM_OK;
@@ -317,6 +317,7 @@ static tm_status ack_take(tm_engine *e, const ack *one, uint64_t proved) {
     if (one->code.ptr != NULL) return tm_arrive_reject(e, own, one->code);
     // What got C past this seq would have brought the operation, in the same history.
     if (one->seq > proved && one->seq <= e->cursor) return TM_OK;
+    if (seq_taken(e, one->seq, one->id) != TM_OK) return tm_refused();
     tm_stamp at = own->op.at;
     at.time = one->time;
     // A duplicate was stored by somebody who had a copy of this queue, perhaps under another
@@ -420,11 +421,11 @@ static bool holds_all(const tm_engine *e, const answer *a) {
 }
 
 static tm_status op_take(tm_engine *e, const tm_op *op) {
+    tm_status status = seq_taken(e, op->seq, op->id);
+    if (status != TM_OK) return status;
     tm_own *own = tm_queue_find(&e->queue, op->id);
     if (own != NULL) return accepted(e, own, op->seq, &op->at, op);
-    tm_status status = seq_taken(e, op->seq, op->id);
-    if (status != TM_OK || tm_queue_accepted(&e->queue, op->seq) != NULL)
-        return status;
+    if (tm_queue_accepted(&e->queue, op->seq) != NULL) return TM_OK;
     return tm_arrive_join(e, op);
 }
 

@@ -303,7 +303,7 @@ tm_status tm_engine_load(tm_engine *e, tm_place place, tm_span key, tm_span valu
         status = other_load(e, place, key, value);
     }
     if (status == TM_OK || status == TM_E_NOMEM) return status;
-    damage(e, key, status == TM_E_RANGE ? "of another version" : "unreadable");
+    damage(e, key, status == TM_E_RANGE ? "newer format" : "unreadable");
     return TM_OK;
 }
 
@@ -530,10 +530,12 @@ static tm_status lackings_take(tm_engine *e) {
 }
 
 // What a place that is missing now has of a writer is not known, nor which numbers are used
-// there: it takes no edits on this page. Nor does one that was used without a disk where
-// there is one: that it is used with one now might be lost with local's last seconds.
+// there: it takes no edits on this page. Nor does one whose record could not be read; nor
+// one that was used without a disk where there is one: that it is used with one now might be
+// lost with local's last seconds.
 static bool is_whole(const tm_engine *e, const tm_writer *w, uint32_t flags) {
-    return (flags & TM_START_NO_LOCAL) == 0 && w->disked == e->disk.there;
+    bool read = w->kept.local || w->kept.disk;
+    return read && (flags & TM_START_NO_LOCAL) == 0 && w->disked == e->disk.there;
 }
 
 // The first adopted that is not retired takes the edits, if all of it is known.
