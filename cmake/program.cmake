@@ -1,6 +1,11 @@
 # The program.
 add_executable(tidemark ${TM_SRC}/cmd/main.c)
 target_link_libraries(tidemark PRIVATE tm_cmd tm_net tm_assets)
+# It takes malloc's place, as a sanitizer would (docs/decisions/0020).
+if(NOT TM_SANITIZE)
+    pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+    target_link_libraries(tidemark PRIVATE PkgConfig::JEMALLOC)
+endif()
 
 # The bootstrap of a function on AWS Lambda. What it does not call is not needed there:
 # packaging/lambda/pack.sh puts the libraries that are beside it.

@@ -35,6 +35,7 @@ libuv1-dev       the event loop
 libhttp-parser-dev  reads HTTP
 libcurl4-openssl-dev  asks DynamoDB
 libhiredis-dev   speaks to Redis or Valkey
+libjemalloc-dev  keeps the heap without holes
 zlib1g-dev       checks the sums of its answers
 zopfli           packs the page as small as gzip can be
 ca-certificates  lets npm verify what it fetches

@@ -5,6 +5,11 @@
 
 #include "cmd/commands.h"
 
+// jemalloc reads it before main: one heap, since what is kept is the loop's; what is not used
+// goes back after half a second. docs/decisions/0020.
+__attribute__((visibility("default"))) extern const char *malloc_conf;
+const char *malloc_conf = "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0";
+
 static const tm_command *const commands[] = {
     &tm_command_serve,  &tm_command_log,    &tm_command_state,
     &tm_command_verify, &tm_command_backup, &tm_command_restore,

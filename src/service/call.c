@@ -6,7 +6,7 @@
 // After a message larger than this a call gives its arena back, and so many idle calls
 // keep theirs: enough that ordinary saves allocate nothing.
 #define SIZE_KEPT_MAX  (16u << 10)
-#define CALLS_KEPT_MAX 256u
+#define CALLS_KEPT_MAX 64u
 
 void tm_calls_add(tm_calls *calls, tm_call *call) {
     TM_ASSERT(call->in == NULL);

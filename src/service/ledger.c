@@ -115,7 +115,10 @@ static void forget(tm_ledger *ledger) {
     tm_alloc_put(&ledger->alloc, ledger->rejections,
                  TM_REJECTED_MAX * sizeof(tm_rejection));
     ledger->rejections = NULL;
-    ledger->rejection_count = ledger->milestone_count = 0;
+    tm_alloc_put(&ledger->alloc, ledger->milestones,
+                 ledger->milestone_cap * sizeof(tm_milestone));
+    ledger->milestones = NULL;
+    ledger->rejection_count = ledger->milestone_count = ledger->milestone_cap = 0;
     ledger->head = ledger->floor = ledger->snapshot_seq = 0;
     ledger->log_bytes = ledger->saved_log_bytes = ledger->accepted_ms = 0;
     ledger->must_reread = false;
@@ -340,26 +343,43 @@ void tm_ledger_ended(tm_ledger *ledger) {
 
 #define LANDMARK_BYTES (16u << 10)
 
+tm_milestone *tm_ledger_milestone(tm_ledger *ledger, uint32_t count) {
+    uint32_t cap = ledger->milestone_cap;
+    if (count < cap) return &ledger->milestones[count];
+    uint32_t more = cap == 0 ? 3 : 2 * cap;
+    if (more > TM_MILESTONES_MAX) return NULL;
+    tm_milestone *at = tm_alloc_resize(&ledger->alloc, ledger->milestones,
+                                       cap * sizeof *at, more * sizeof *at);
+    if (at == NULL) return NULL;
+    ledger->milestones = at;
+    ledger->milestone_cap = more;
+    return &at[count];
+}
+
 void tm_ledger_landmark(tm_ledger *ledger, const tm_batch *batch) {
     ledger->log_bytes += batch->operations.len;
     if (batch->accepted_ms > ledger->accepted_ms) {
         ledger->accepted_ms = batch->accepted_ms;
     }
     uint32_t count = ledger->milestone_count;
-    const tm_milestone *last = &ledger->milestones[count > 0 ? count - 1 : 0];
     uint64_t step_ms = ledger->service->config.floor_age_ms / 24;
-    if (count > 0 && ledger->log_bytes - last->log_bytes < LANDMARK_BYTES &&
-        ledger->accepted_ms - last->accepted_ms < step_ms) {
-        return;
+    if (count > 0) {
+        const tm_milestone *last = &ledger->milestones[count - 1];
+        if (ledger->log_bytes - last->log_bytes < LANDMARK_BYTES &&
+            ledger->accepted_ms - last->accepted_ms < step_ms) {
+            return;
+        }
     }
-    if (count == TM_MILESTONES_MAX) { // every second one is exact enough
+    tm_milestone *next = tm_ledger_milestone(ledger, count);
+    if (next == NULL) { // every second one is exact enough
         for (uint32_t i = 0; i < count / 2; i++) {
             ledger->milestones[i] = ledger->milestones[2 * i + 1];
         }
         count /= 2;
+        if (count == 0) return; // no memory; the next batch tries again
+        next = &ledger->milestones[count];
     }
-    ledger->milestones[count] =
-        (tm_milestone){batch->last_seq, ledger->accepted_ms, ledger->log_bytes};
+    *next = (tm_milestone){batch->last_seq, ledger->accepted_ms, ledger->log_bytes};
     ledger->milestone_count = count + 1;
 }
 

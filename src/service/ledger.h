@@ -88,9 +88,9 @@ struct tm_ledger {
     uint8_t mark[TM_MARK_LEN];
     tm_tail tail;
     uint64_t log_bytes;
-    uint64_t accepted_ms; // the latest of all batches
-    tm_milestone milestones[TM_MILESTONES_MAX];
-    uint32_t milestone_count;
+    uint64_t accepted_ms;     // the latest of all batches
+    tm_milestone *milestones; // by seq
+    uint32_t milestone_count, milestone_cap;
     tm_rejection *rejections; // room for TM_REJECTED_MAX, or none
     uint32_t rejection_count;
 
@@ -180,6 +180,10 @@ void tm_ledger_free(tm_ledger *ledger);
 
 // tm_ledger_price - about how many bytes of log lie behind `since`, never too many.
 uint64_t tm_ledger_price(const tm_ledger *ledger, uint64_t since);
+
+// tm_ledger_milestone - room for one more behind `count`, at most TM_MILESTONES_MAX; NULL:
+// there is none.
+TM_MUST_USE tm_milestone *tm_ledger_milestone(tm_ledger *ledger, uint32_t count);
 
 // tm_ledger_landmark - a batch was taken in: remember where the log stood.
 void tm_ledger_landmark(tm_ledger *ledger, const tm_batch *batch);

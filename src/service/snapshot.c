@@ -334,13 +334,19 @@ static void milestones_read(tm_json *in, tm_ledger *ledger) {
         stone.log_bytes = element_number(in, ledger->log_bytes);
         array_close(in);
         if (in->status != TM_OK) return;
-        if (count == TM_MILESTONES_MAX || stone.seq <= before.seq ||
+        tm_milestone *next = tm_ledger_milestone(ledger, count);
+        if (next == NULL && count < TM_MILESTONES_MAX) {
+            in->status = tm_refused();
+            return;
+        }
+        if (next == NULL || stone.seq <= before.seq ||
             stone.accepted_ms < before.accepted_ms ||
             stone.log_bytes < before.log_bytes) {
             (void)tm_json_fail(in, "milestones out of order");
             return;
         }
-        ledger->milestones[count++] = before = stone;
+        *next = before = stone;
+        count++;
     }
     ledger->milestone_count = count;
     ledger->accepted_ms = before.accepted_ms;

@@ -6,7 +6,7 @@
 #include "store/sqlite_internal.h"
 
 #define CACHE_KIB                                                                  \
-    "8192" // of pages, per connection: filing's inner pages stay in it
+    "1024" // of pages, per connection: filing's inner pages stay in it
 
 // What the store's promises rest on. Set on every connection that writes or moves the
 // log, and read back: a build of SQLite, a hook or a filesystem may not do as told.
