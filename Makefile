@@ -60,6 +60,10 @@ bench-bill: build
 	@scripts/build.sh release:bench
 	@tests/dynamodb/with-local.sh node bench/bill.mjs $(DAYS)
 
+bench-page: build
+	@scripts/bootstrap.sh test
+	@. scripts/env.sh && node bench/page.mjs
+
 bench-peers: build
 	@ONLY="$(ONLY)" scripts/bench.sh peers
 
